@@ -1,0 +1,18 @@
+// Package event holds the events themselves: what a performance metric and a
+// usage event are, which of them are valid, and how a batch of them travels
+// through the log. It imports nothing else of Lakepulse, so a client, ingest,
+// the writer and every tool agree on it by sharing it.
+//
+// # Invariants
+//
+//   - An event has its id from where it was made, and its timestamp never
+//     changes once it has the id: (timestamp, id) is the key under which it is
+//     stored once. Timestamps have microseconds, as Postgres has; Normalize
+//     cuts what is finer, the same way every time.
+//   - An event that Validate accepts can be stored: whatever Postgres would
+//     refuse for its content (NUL bytes, broken UTF-8, numbers without end) is
+//     refused here, by field and with the rule it broke.
+//   - A batch on the log names the version of its schema. What an older version
+//     wrote is read for ever; a newer version than this code knows is refused
+//     (ErrNewerSchema), never guessed.
+package event
