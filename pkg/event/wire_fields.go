@@ -1,0 +1,113 @@
+package event
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+func appendHead(dst []byte, id uuid.UUID, timestamp, received time.Time) []byte {
+	dst = protowire.AppendTag(dst, fieldID, protowire.BytesType)
+	dst = protowire.AppendBytes(dst, id[:])
+	dst = protowire.AppendTag(dst, fieldTimestamp, protowire.Fixed64Type)
+	dst = protowire.AppendFixed64(dst, uint64(timestamp.UnixMicro())) //nolint:gosec // two's complement is the encoding
+	if received.IsZero() {
+		return dst
+	}
+	dst = protowire.AppendTag(dst, fieldReceivedAt, protowire.Fixed64Type)
+	return protowire.AppendFixed64(dst, uint64(received.UnixMicro())) //nolint:gosec // as above
+}
+
+func appendString(dst []byte, n protowire.Number, s string) []byte {
+	if s == "" {
+		return dst
+	}
+	dst = protowire.AppendTag(dst, n, protowire.BytesType)
+	return protowire.AppendString(dst, s)
+}
+
+func appendSeq(dst []byte, seq *int64) []byte {
+	if seq == nil {
+		return dst
+	}
+	dst = protowire.AppendTag(dst, fieldSeq, protowire.VarintType)
+	return protowire.AppendVarint(dst, uint64(*seq)) //nolint:gosec // two's complement is the encoding
+}
+
+// appendMessage writes a nested message without a second buffer: two bytes are
+// kept free for its length, and the body moves only where the length needs
+// another number of bytes.
+func appendMessage(dst []byte, n protowire.Number, body func([]byte) []byte) []byte {
+	const room = 2
+	dst = protowire.AppendTag(dst, n, protowire.BytesType)
+	start := len(dst)
+	dst = body(append(dst, make([]byte, room)...))
+	size := len(dst) - start - room
+	need := protowire.SizeVarint(uint64(size))
+	for len(dst) < start+need+size {
+		dst = append(dst, 0)
+	}
+	copy(dst[start+need:start+need+size], dst[start+room:start+room+size])
+	protowire.AppendVarint(dst[:start], uint64(size))
+	return dst[:start+need+size]
+}
+
+// value is one field's content: bytes for the length-delimited, number else.
+type value struct {
+	bytes  []byte
+	number uint64
+}
+
+func (v value) uuid() (id uuid.UUID, err error) {
+	if len(v.bytes) != len(id) {
+		return id, fmt.Errorf("%w: id of %d bytes", errMalformed, len(v.bytes))
+	}
+	copy(id[:], v.bytes)
+	return id, nil
+}
+
+func (v value) time() time.Time {
+	return time.UnixMicro(int64(v.number)).UTC() //nolint:gosec // two's complement is the encoding
+}
+
+func (v value) seq() *int64 {
+	n := int64(v.number) //nolint:gosec // as above
+	return &n
+}
+
+// eachField calls f for every field of a message; types it does not know it skips.
+func eachField(data []byte, f func(protowire.Number, value) error) error {
+	for len(data) > 0 {
+		n, typ, size := protowire.ConsumeTag(data)
+		if size < 0 {
+			return fmt.Errorf("%w: %w", errMalformed, protowire.ParseError(size))
+		}
+		data = data[size:]
+		var v value
+		known := true
+		switch typ {
+		case protowire.BytesType:
+			v.bytes, size = protowire.ConsumeBytes(data)
+		case protowire.VarintType:
+			v.number, size = protowire.ConsumeVarint(data)
+		case protowire.Fixed64Type:
+			v.number, size = protowire.ConsumeFixed64(data)
+		default:
+			known = false
+			size = protowire.ConsumeFieldValue(n, typ, data)
+		}
+		if size < 0 {
+			return fmt.Errorf("%w: field %d: %w", errMalformed, n, protowire.ParseError(size))
+		}
+		data = data[size:]
+		if !known {
+			continue
+		}
+		if err := f(n, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
