@@ -1,0 +1,101 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/golang-migrate/migrate/v4"
+	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
+	"github.com/golang-migrate/migrate/v4/source/iofs"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/lakepulse/lakepulse/migrations"
+)
+
+// MigrateUp brings the schema of the database at url to the newest version.
+func MigrateUp(ctx context.Context, url string) error {
+	cfg := DefaultConfig()
+	cfg.URL = url
+	return Migrate(ctx, cfg)
+}
+
+// Migrate brings the schema to the newest version. Several processes may call
+// it at once: golang-migrate lets one work while the others wait.
+func Migrate(ctx context.Context, cfg Config) error {
+	return withMigrations(ctx, cfg, func(m *migrate.Migrate) error {
+		if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+			return fmt.Errorf("migrate up: %w", err)
+		}
+		return nil
+	})
+}
+
+// MigrateDown takes back the given number of migrations; with 0 all of them,
+// and with them all data.
+func MigrateDown(ctx context.Context, cfg Config, steps int) error {
+	return withMigrations(ctx, cfg, func(m *migrate.Migrate) error {
+		var err error
+		if steps > 0 {
+			err = m.Steps(-steps)
+		} else {
+			err = m.Down()
+		}
+		if err != nil && !errors.Is(err, migrate.ErrNoChange) {
+			return fmt.Errorf("migrate down: %w", err)
+		}
+		return nil
+	})
+}
+
+// MigrationVersion returns the schema's version, 0 before the first migration,
+// and whether a migration broke half-way and needs a person.
+func MigrationVersion(ctx context.Context, cfg Config) (version uint, dirty bool, err error) {
+	err = withMigrations(ctx, cfg, func(m *migrate.Migrate) error {
+		var e error
+		version, dirty, e = m.Version()
+		if errors.Is(e, migrate.ErrNilVersion) {
+			return nil
+		}
+		return e
+	})
+	return version, dirty, err
+}
+
+func withMigrations(ctx context.Context, cfg Config, f func(*migrate.Migrate) error) (err error) {
+	pc, err := poolConfig(cfg)
+	if err != nil {
+		return err
+	}
+	var opts []stdlib.OptionOpenDB
+	if pc.BeforeConnect != nil {
+		opts = append(opts, stdlib.OptionBeforeConnect(func(ctx context.Context, cc *pgx.ConnConfig) error {
+			return pc.BeforeConnect(ctx, cc)
+		}))
+	}
+	db := stdlib.OpenDB(*pc.ConnConfig, opts...)
+	defer func() { err = errors.Join(err, db.Close()) }()
+	if _, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
+		return fmt.Errorf("make schema %s: %w", Schema, err)
+	}
+	source, err := iofs.New(migrations.Files, ".")
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	driver, err := migratepgx.WithInstance(db, &migratepgx.Config{SchemaName: Schema})
+	if err != nil {
+		return fmt.Errorf("prepare migrations: %w", err)
+	}
+	m, err := migrate.NewWithInstance("iofs", source, "pgx5", driver)
+	if err != nil {
+		return fmt.Errorf("prepare migrations: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { m.GracefulStop <- true })
+	defer stop()
+	defer func() {
+		srcErr, dbErr := m.Close()
+		err = errors.Join(err, srcErr, dbErr)
+	}()
+	return f(m)
+}
