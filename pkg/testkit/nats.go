@@ -1,0 +1,45 @@
+package testkit
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lakepulse/lakepulse/pkg/embedded"
+)
+
+// NATSOption changes how NATS and NATSCluster start their servers.
+type NATSOption func(*embedded.NATSConfig)
+
+// SyncAlways has the server fsync before each acknowledgement, as production does.
+// Tests do without unless they are about just that.
+func SyncAlways() NATSOption {
+	return func(cfg *embedded.NATSConfig) { cfg.RelaxedSync = false }
+}
+
+// NATS starts a server of the test's own, with empty streams.
+func NATS(t testing.TB, options ...NATSOption) *embedded.NATS {
+	t.Helper()
+	server, err := embedded.StartNATS(natsConfig(t, options), Logger(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	return server
+}
+
+// NATSCluster starts a cluster of three servers of the test's own, for streams with
+// three replicas. Its election takes about a second.
+func NATSCluster(t testing.TB, options ...NATSOption) *embedded.Cluster {
+	t.Helper()
+	cluster, err := embedded.StartCluster(3, natsConfig(t, options), Logger(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, cluster.Close()) })
+	return cluster
+}
+
+func natsConfig(t testing.TB, options []NATSOption) embedded.NATSConfig {
+	cfg := embedded.NATSConfig{DataDir: DataDir(t), RelaxedSync: true}
+	for _, option := range options {
+		option(&cfg)
+	}
+	return cfg
+}
