@@ -1,0 +1,245 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lakepulse/lakepulse/pkg/fault"
+)
+
+const (
+	// watchRetry is the pause before a broken watch is begun again.
+	watchRetry = time.Second
+	// auditEvery is how often the bucket's last revision is held against the last one
+	// seen. A watch can go quiet without an error (a server restored from a backup, a
+	// consumer lost with its node): then a revocation would never arrive.
+	auditEvery = 30 * time.Second
+	// auditTimeout bounds that question.
+	auditTimeout = 5 * time.Second
+)
+
+// Verifier checks API keys against a copy of the bucket in memory, so that
+// ingest needs no round trip per request. A watch keeps the copy true; it runs
+// from StartVerifier to Close and survives NATS being away.
+type Verifier struct {
+	js     jetstream.JetStream
+	logger *slog.Logger
+	audit  time.Duration
+	retry  time.Duration
+
+	stop   context.CancelFunc
+	done   chan struct{}
+	loaded chan struct{} // closed when every key has been read once
+
+	mu   sync.RWMutex
+	keys map[string]verifiable
+}
+
+type verifiable struct {
+	key  Key
+	hash digest
+}
+
+// StartVerifier begins to watch the bucket, which need not exist yet.
+func StartVerifier(js jetstream.JetStream, logger *slog.Logger) *Verifier {
+	return startVerifier(js, logger, watchRetry, auditEvery)
+}
+
+func startVerifier(js jetstream.JetStream, logger *slog.Logger, retry, audit time.Duration) *Verifier {
+	// Its own context: the one that starts a service ends when it has started.
+	ctx, stop := context.WithCancel(context.Background())
+	v := &Verifier{
+		js:     js,
+		logger: logger.With("component", "auth.keys"),
+		audit:  audit,
+		retry:  retry,
+		stop:   stop,
+		done:   make(chan struct{}),
+		loaded: make(chan struct{}),
+		keys:   make(map[string]verifiable),
+	}
+	go v.run(ctx)
+	return v
+}
+
+// Close ends the watch and waits for it. Keys are verified against the last copy after that.
+func (v *Verifier) Close() {
+	v.stop()
+	<-v.done
+}
+
+// Loaded is closed when every key has been read once; before that Verify answers 503.
+func (v *Verifier) Loaded() <-chan struct{} { return v.loaded }
+
+// Verify implements KeyVerifier.
+func (v *Verifier) Verify(plain string) (Key, error) {
+	select {
+	case <-v.loaded:
+	default:
+		return Key{}, fault.New(fault.Unavailable, messageKeysLoading).After(retryAfter)
+	}
+	id, secret, err := parseKey(plain)
+	if err != nil {
+		return Key{}, fault.Wrap(err, fault.Unauthenticated, messageBadKey)
+	}
+	v.mu.RLock()
+	known, found := v.keys[id]
+	v.mu.RUnlock()
+	// An unknown id costs the same comparison, against a hash nothing has.
+	if same := sameSecret(secret, known.hash); !found || !same || known.key.Revoked() {
+		return Key{}, fault.New(fault.Unauthenticated, messageBadKey)
+	}
+	return known.key, nil
+}
+
+func (v *Verifier) run(ctx context.Context) {
+	defer close(v.done)
+	for first := true; ; first = false {
+		err := v.follow(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if first {
+			v.logger.Warn("watch of the API keys broke, beginning again", "error", err)
+		} else {
+			v.logger.Debug("watch of the API keys broke, beginning again", "error", err)
+		}
+		select {
+		case <-time.After(v.retry):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// follow reads all keys and then every change, until the watch breaks.
+func (v *Verifier) follow(ctx context.Context) error {
+	kv, err := v.js.KeyValue(ctx, Bucket)
+	if err != nil {
+		return fmt.Errorf("open bucket: %w", err)
+	}
+	// Asked before the watch begins, so that the watch delivers all of it.
+	seen, err := lastRevision(ctx, kv)
+	if err != nil {
+		return err
+	}
+	watch, err := kv.WatchAll(ctx)
+	if err != nil {
+		return fmt.Errorf("watch bucket: %w", err)
+	}
+	defer abandon(watch)
+	tick := time.NewTicker(v.audit)
+	defer tick.Stop()
+
+	copied := &copyState{keys: make(map[string]verifiable), seen: seen}
+	for {
+		select {
+		case entry, open := <-watch.Updates():
+			if !open {
+				return errors.New("the watch ended")
+			}
+			v.take(copied, entry)
+		case <-tick.C:
+			if err := copied.check(ctx, kv); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// take applies one delivery of the watch: an entry, or nil after the last of the first reading.
+func (v *Verifier) take(c *copyState, entry jetstream.KeyValueEntry) {
+	switch {
+	case entry == nil:
+		c.complete = true
+		v.publish(c.keys)
+	case c.complete:
+		v.mu.Lock()
+		v.apply(c.keys, entry)
+		v.mu.Unlock()
+		c.seen = max(c.seen, entry.Revision())
+	default:
+		v.apply(c.keys, entry)
+		c.seen = max(c.seen, entry.Revision())
+	}
+}
+
+// copyState is how far one watch has come.
+type copyState struct {
+	keys     map[string]verifiable // the Verifier's own once complete
+	complete bool                  // everything of the first reading is in keys
+	seen     uint64                // last revision delivered
+	behind   uint64                // what the bucket had at the last check beyond seen, or 0
+}
+
+// check finds a watch that went quiet: one that, since the check before, has not
+// delivered what the bucket had then, or has delivered what the bucket never had.
+func (c *copyState) check(ctx context.Context, kv jetstream.KeyValue) error {
+	last, err := lastRevision(ctx, kv)
+	if err != nil {
+		return err
+	}
+	if last < c.seen {
+		return fmt.Errorf("the bucket went back from revision %d to %d", c.seen, last)
+	}
+	if c.behind > c.seen || (c.behind > 0 && !c.complete) {
+		return fmt.Errorf("the watch stands at revision %d, the bucket at %d", c.seen, last)
+	}
+	c.behind = 0
+	if last > c.seen || !c.complete {
+		c.behind = max(last, 1)
+	}
+	return nil
+}
+
+func lastRevision(ctx context.Context, kv jetstream.KeyValue) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
+	defer cancel()
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("state of the bucket: %w", err)
+	}
+	bucket, ok := status.(*jetstream.KeyValueBucketStatus)
+	if !ok {
+		return 0, fmt.Errorf("state of the bucket is a %T", status)
+	}
+	return bucket.StreamInfo().State.LastSeq, nil
+}
+
+// apply puts one entry of the bucket into keys. A record that cannot be read opens nothing.
+func (v *Verifier) apply(keys map[string]verifiable, entry jetstream.KeyValueEntry) {
+	delete(keys, entry.Key())
+	if entry.Operation() != jetstream.KeyValuePut {
+		return
+	}
+	rec, err := decodeRecord(entry)
+	if err == nil {
+		var hash digest
+		if hash, err = decodeHash(rec.SecretSHA256); err == nil {
+			keys[entry.Key()] = verifiable{key: rec.Key, hash: hash}
+			return
+		}
+	}
+	v.logger.Error("stored API key cannot be read and is refused", "key_id", entry.Key(), "error", err)
+}
+
+// publish makes a complete reading the copy that Verify uses.
+func (v *Verifier) publish(keys map[string]verifiable) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys = keys
+	select {
+	case <-v.loaded:
+	default:
+		close(v.loaded)
+		v.logger.Info("API keys loaded", "keys", len(keys))
+	}
+}
