@@ -1,0 +1,352 @@
+"""The client: what middleware reports to, and what an app may talk to itself."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import json
+import os
+import re
+import time
+import weakref
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Mapping, Optional
+
+from ._endpoints import USAGE_EVENTS_PATH, Exclusions, PathNames, clean_template
+from ._ids import instance_name
+from ._lane import Event, Lane
+from ._options import Options, options_from
+from ._record import (
+    Identity,
+    Record,
+    Sender as Origin,
+    UsageRecord,
+    method_name,
+    performance_event,
+    text,
+    usage_event,
+)
+from ._sender import Sender
+from ._throttle import Throttle
+from ._transport import Transport
+
+PERFORMANCE_EVENTS_PATH = "/api/v1/metrics/performance-events"
+TIMEOUT = "Timeout"
+CLIENT_DISCONNECTED = "ClientDisconnected"
+
+_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_.]{0,99}")
+_MAX_METADATA = 8 << 10
+_UNMATCHED_NAMES = 50
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What became of the events of this process. recorded = accepted + rejected + dropped + waiting."""
+
+    recorded: int
+    waiting: int
+    accepted: int
+    rejected: int
+    dropped: int
+    retries: int
+    refusals: int
+    in_flight: int
+    clock_offset: float
+    last_error: Optional[str]
+
+
+class Exchange:
+    """A request under way. Subclasses know the framework's side of it."""
+
+    __slots__ = ("started_at", "started", "status", "error_type", "__weakref__")
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.started = time.perf_counter()
+        self.status = 0
+        self.error_type: Optional[str] = None
+
+    def method(self) -> str:
+        """Return the request's method."""
+        raise NotImplementedError
+
+    def endpoint(self) -> str:
+        """Return the name the request is stored under."""
+        raise NotImplementedError
+
+    def identity(self) -> Identity:
+        """Return whom and what the request belongs to."""
+        raise NotImplementedError
+
+
+class Client:
+    """Collects records and usage events and sends them in the background.
+
+    One per process is enough; it is safe for use by threads and after ``fork``. Making one raises ``ValueError`` or
+    ``TypeError`` for options that cannot work; after that nothing it does raises into the app, slows it or grows
+    without bound. See :class:`Options` for what can be given.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        self.options: Options = options_from(options)
+        self.enabled = self.options.enabled and self.options.url is not None
+        self.exclusions = Exclusions(self.options.exclude)
+        self.path_names = PathNames(self.options.max_endpoints)
+        # What no route matched is mostly scanners: their guesses must not use up the names of real paths.
+        self.unmatched_names = PathNames(_UNMATCHED_NAMES)
+        self.throttle = Throttle(self.options.logger)
+        self.transport = Transport(self.options)
+        self._set_up_process()
+        size, batch = self.options.buffer_size, self.options.batch_size
+        self._performance = Lane(PERFORMANCE_EVENTS_PATH, size, batch, self._performance_event)
+        self._usage = Lane(USAGE_EVENTS_PATH, size, batch, self._usage_event)
+        lanes = (self._performance, self._usage)
+        self._sender = Sender(self.options, lanes, self.transport, self.throttle, self._expire)
+        self._forked_hooks: "weakref.WeakSet[Any]" = weakref.WeakSet()
+        if self.enabled:
+            _register(self)
+        elif self.options.enabled:
+            self.options.logger.info("lakepulse: no url (or LAKEPULSE_URL) is set, so nothing is collected")
+
+    def _set_up_process(self) -> None:
+        self._origin = Origin(self.options.app, self.options.app_version, instance_name(self.options.instance))
+        self._seq = itertools.count(1)
+        self._in_flight: Dict[Exchange, None] = {}
+        self.closed = False
+
+    @property
+    def instance(self) -> str:
+        """The name of this process in its records."""
+        return self._origin.instance
+
+    # ---- recording ---------------------------------------------------------------------------------------------
+
+    def begin(self, exchange: Exchange) -> None:
+        """Note that a request is under way, so that one that never ends is recorded all the same."""
+        self._in_flight[exchange] = None
+        self._sender.ensure_running()
+
+    def finish(self, exchange: Exchange) -> None:
+        """Record a request that has ended. The second call for one request does nothing."""
+        elapsed = time.perf_counter() - exchange.started
+        if self._claim(exchange):
+            self._record(exchange, elapsed)
+
+    def record(
+        self,
+        *,
+        endpoint: str,
+        method: str,
+        status_code: int,
+        response_time_ms: float,
+        error_type: Optional[str] = None,
+        user_id: Optional[str] = None,
+        session_id: Optional[str] = None,
+        interaction_id: Optional[str] = None,
+        trace_id: Optional[str] = None,
+        correlation_id: Optional[str] = None,
+        started_at: Optional[float] = None,
+    ) -> None:
+        """Record a request that no middleware sees (Tornado, gRPC, a queue's consumer).
+
+        ``endpoint`` is a template, ``response_time_ms`` milliseconds, ``started_at`` Unix seconds (default: now less
+        the response time).
+        """
+        if not self.enabled:
+            return
+        if started_at is None:
+            started_at = self.options.clock() - response_time_ms / 1000
+        identity = Identity(*map(text, (user_id, session_id, interaction_id, trace_id, correlation_id)))
+        self._put(started_at, clean_template(endpoint), method, status_code, response_time_ms, error_type, identity)
+
+    def _claim(self, exchange: Exchange) -> bool:
+        # One atomic step decides who records: the request's own end or the watch for those that ran too long.
+        try:
+            del self._in_flight[exchange]
+        except KeyError:
+            return False
+        return True
+
+    def _expire(self) -> None:
+        """Record requests that run past the threshold now: a hung one would otherwise never be seen."""
+        now = time.perf_counter()
+        for exchange in self._in_flight.copy():
+            elapsed = now - exchange.started
+            if elapsed >= self.options.timeout_threshold and self._claim(exchange):
+                self._record(exchange, elapsed)
+
+    def _record(self, exchange: Exchange, elapsed: float) -> None:
+        try:
+            status, error_type = exchange.status, exchange.error_type
+            if elapsed >= self.options.timeout_threshold:
+                status, error_type = 504, TIMEOUT
+            self._put(
+                exchange.started_at,
+                exchange.endpoint(),
+                exchange.method(),
+                status,
+                elapsed * 1000,
+                error_type,
+                exchange.identity(),
+            )
+        except Exception as error:  # a fault of ours is not the app's
+            self.throttle.warn("record", "a request could not be recorded: %r", error)
+
+    def _put(
+        self,
+        started_at: float,
+        endpoint: str,
+        method: str,
+        status: int,
+        response_time_ms: float,
+        error_type: Optional[str],
+        identity: Identity,
+    ) -> None:
+        if not 100 <= status <= 599:
+            status, error_type = 500, error_type or "NoResponse"
+        if status >= 400:
+            error_type = text(error_type) or str(status)
+        else:
+            error_type = None
+        record = Record(
+            started_at, endpoint, method_name(method), status, response_time_ms, error_type, identity, next(self._seq)
+        )
+        self._queue(self._performance, record)
+
+    def _queue(self, lane: Lane, record: Any) -> None:
+        self._sender.ensure_running()
+        if lane.put(record):
+            self._sender.wake()
+
+    # ---- usage events ------------------------------------------------------------------------------------------
+
+    def track(
+        self,
+        *,
+        user_id: str,
+        event_type: str,
+        page_name: Optional[str] = None,
+        element_id: Optional[str] = None,
+        success: Optional[bool] = None,
+        metadata: Optional[Mapping[str, Any]] = None,
+        session_id: Optional[str] = None,
+        interaction_id: Optional[str] = None,
+    ) -> bool:
+        """Send a usage event from the server, for example ``query_executed``.
+
+        Report whether it was queued: an event that ingest would refuse (an ``event_type`` not matching
+        ``^[a-z][a-z0-9_.]{0,99}$``, no ``user_id``, ``metadata`` over 8 KiB of JSON) is logged and not queued, for a
+        slip in a measurement must not become an error of the app.
+        """
+        if not self.enabled:
+            return False
+        problem = _usage_problem(user_id, event_type, metadata)
+        if problem:
+            self.throttle.warn("track", "event not sent: %s", problem)
+            return False
+        fields = {
+            "event_type": event_type,
+            "user_id": text(user_id),
+            "page_name": text(page_name),
+            "element_id": text(element_id),
+            "success": None if success is None else bool(success),
+            # A copy: the app may go on changing its own.
+            "metadata": None if metadata is None else json.loads(json.dumps(dict(metadata))),
+            "session_id": text(session_id),
+            "interaction_id": text(interaction_id),
+        }
+        self._queue(self._usage, UsageRecord(self.options.clock(), fields))
+        return True
+
+    # ---- life --------------------------------------------------------------------------------------------------
+
+    def stats(self) -> Stats:
+        """Return what became of this process's events so far."""
+        lanes = (self._performance, self._usage)
+        return Stats(
+            recorded=sum(lane.recorded for lane in lanes),
+            waiting=sum(lane.waiting() for lane in lanes),
+            accepted=sum(lane.accepted for lane in lanes),
+            rejected=sum(lane.rejected for lane in lanes),
+            dropped=sum(lane.dropped for lane in lanes),
+            retries=sum(lane.retries for lane in lanes),
+            refusals=self._sender.refusals,
+            in_flight=len(self._in_flight),
+            clock_offset=self._sender.clock_offset,
+            last_error=self._sender.last_error,
+        )
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Send what waits now. Report whether ingest has answered for all of it within ``timeout`` seconds."""
+        return not self.enabled or self.closed or self._sender.flush(timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Flush and stop. What cannot be sent within ``timeout`` seconds is dropped, counted and logged.
+
+        Report whether nothing was lost. Later records are dropped and counted. A second call does nothing.
+        """
+        if not self.enabled or self.closed:
+            return True
+        self.closed = True
+        waiting = self._performance.waiting() + self._usage.waiting()
+        if waiting:
+            self._sender.flush(timeout)
+        self._sender.stop()
+        lost = self._performance.close() + self._usage.close()
+        if lost:
+            self.options.logger.warning("lakepulse: %d events dropped at close", lost)
+        return lost == 0
+
+    def on_fork(self, hook: Any) -> None:
+        """Call ``hook.after_fork()`` in children of this process, for as long as hook lives."""
+        self._forked_hooks.add(hook)
+
+    def after_fork(self) -> None:
+        """Make the copy in a forked child a client of its own.
+
+        What the parent has buffered is the parent's to send; its thread does not exist here, and its locks may be
+        held for ever.
+        """
+        self._set_up_process()
+        self._performance.clear()
+        self._usage.clear()
+        self._sender.clear()
+        self.throttle.after_fork()
+        self.path_names.after_fork()
+        self.unmatched_names.after_fork()
+        for hook in tuple(self._forked_hooks):
+            hook.after_fork()
+
+    def _performance_event(self, record: Record, clock_offset: float) -> Event:
+        return performance_event(record, self._origin, clock_offset)
+
+    def _usage_event(self, record: UsageRecord, clock_offset: float) -> Event:
+        return usage_event(record, self._origin, clock_offset)
+
+
+def _usage_problem(user_id: object, event_type: object, metadata: Optional[Mapping[str, Any]]) -> Optional[str]:
+    if not text(user_id):
+        return "user_id is required"
+    if not isinstance(event_type, str) or not _EVENT_TYPE.fullmatch(event_type):
+        return "event_type must match ^[a-z][a-z0-9_.]{0,99}$"
+    if metadata is None:
+        return None
+    try:
+        size = len(json.dumps(dict(metadata), allow_nan=False, separators=(",", ":")))
+    except (TypeError, ValueError, RecursionError) as error:
+        return f"metadata is no JSON object: {error}"
+    return "metadata must be at most 8 KiB of JSON" if size > _MAX_METADATA else None
+
+
+def _register(client: Client) -> None:
+    """Tie a client to the process's end and to its forks, without keeping it alive."""
+    reference = weakref.ref(client)
+
+    def with_client(act: Callable[[Client], object]) -> None:
+        living = reference()
+        if living is not None:
+            act(living)
+
+    atexit.register(with_client, lambda living: living.close(living.options.exit_timeout))
+    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork either
+        os.register_at_fork(after_in_child=lambda: with_client(Client.after_fork))

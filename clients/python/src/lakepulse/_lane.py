@@ -1,0 +1,161 @@
+"""A lane: the bounded way from the app's threads to one of ingest's paths.
+
+States of an event: waiting (no id yet) -> in a batch (id and timestamp fixed) -> accepted | rejected | dropped.
+``put`` is called by any thread; everything else only by the sender's.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Callable, Deque, Dict, List, Optional
+
+Event = Dict[str, Any]
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_LONGEST_RETRY_AFTER = 300.0
+
+
+@dataclass
+class Batch:
+    """Events with their ids, sent as they are until ingest has answered."""
+
+    events: List[Event]
+    clock_offset: float
+    dropped: int = 0
+    """Drops this batch reports; it keeps the number so that a retry says the same."""
+    refusals: int = 0
+    restamped: bool = False
+
+    def body(self) -> bytes:
+        """Return the request body."""
+        whole: Dict[str, Any] = {"events": self.events}
+        if self.dropped:
+            whole["dropped"] = self.dropped
+        return json.dumps(whole, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+    def halves(self) -> "List[Batch]":
+        """Split the batch; the first half keeps the report of drops."""
+        middle = len(self.events) // 2
+        first = Batch(self.events[:middle], self.clock_offset, self.dropped, self.refusals, self.restamped)
+        return [first, Batch(self.events[middle:], self.clock_offset, 0, self.refusals, self.restamped)]
+
+
+class Lane:
+    """Bounded queue, the batches under way, and the numbers of both."""
+
+    def __init__(self, path: str, capacity: int, batch_size: int, encode: Callable[[Any, float], Event]) -> None:
+        self.path = path
+        self._capacity = capacity
+        self._batch_size = batch_size
+        self._encode = encode
+        self.clear()
+
+    def clear(self) -> None:
+        """Start empty, with a new lock: after a fork another thread may have held the old one."""
+        self._lock = threading.Lock()
+        self._queue: Deque[Any] = deque()
+        self._batches: Deque[Batch] = deque()
+        self._unreported = 0
+        self._failures = 0
+        self._closed = False
+        self.retry_at = 0.0
+        self.recorded = 0
+        self.accepted = 0
+        self.rejected = 0
+        self.dropped = 0
+        self.retries = 0
+
+    def put(self, record: Any) -> bool:
+        """Queue a record, or drop and count it when the queue is full. Report whether a batch has become full."""
+        with self._lock:
+            self.recorded += 1
+            if self._closed or len(self._queue) >= self._capacity:
+                self.dropped += 1
+                self._unreported += 1
+                return False
+            self._queue.append(record)
+            return len(self._queue) == self._batch_size
+
+    def waiting(self) -> int:
+        """Return how many events ingest has not answered for."""
+        return len(self._queue) + sum(len(batch.events) for batch in tuple(self._batches))
+
+    def has_batch(self) -> bool:
+        """Report whether a batch waits for another try."""
+        return bool(self._batches)
+
+    def next_batch(self, clock_offset: float) -> Optional[Batch]:
+        """Return the batch to send: the one already tried first, so that order and ids stay."""
+        if self._batches:
+            return self._batches[0]
+        with self._lock:
+            taken = [self._queue.popleft() for _ in range(min(self._batch_size, len(self._queue)))]
+            dropped = self._unreported
+        if not taken:
+            return None
+        batch = Batch([self._encode(record, clock_offset) for record in taken], clock_offset, dropped)
+        self._batches.append(batch)
+        return batch
+
+    def accept(self, rejected: int) -> None:
+        """The first batch is stored, but for the rejected events."""
+        batch = self._take_first()
+        kept = max(0, len(batch.events) - rejected)
+        with self._lock:
+            self.accepted += kept
+            self.rejected += len(batch.events) - kept
+            self._unreported -= batch.dropped
+        self._failures = 0
+
+    def reject(self) -> None:
+        """Ingest took nothing of the first batch, for reasons of the events' own."""
+        batch = self._take_first()
+        with self._lock:
+            self.rejected += len(batch.events)
+        self._failures = 0
+
+    def split(self) -> None:
+        """The first batch is too large: two halves take its place."""
+        for half in reversed(self._take_first().halves()):
+            self._batches.appendleft(half)
+
+    def give_up(self) -> int:
+        """Drop the first batch and return how many events that cost."""
+        lost = len(self._take_first().events)
+        with self._lock:
+            self.dropped += lost
+            self._unreported += lost
+        return lost
+
+    def send_again(self, batch: Batch) -> None:
+        """Queue a corrected batch before everything else."""
+        self._batches.appendleft(batch)
+
+    def put_off(self, now: float, retry_after: Optional[float]) -> None:
+        """Try no sooner than Retry-After says, else after a pause that doubles; jitter keeps a fleet from marching."""
+        self.retries += 1
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        if retry_after is not None:
+            self.retry_at = now + min(retry_after, _LONGEST_RETRY_AFTER) * random.uniform(1.0, 1.2)
+        else:
+            self.retry_at = now + pause * random.uniform(0.5, 1.0)
+
+    def close(self) -> int:
+        """Take nothing more, drop what is left and return how many events that cost."""
+        with self._lock:
+            self._closed = True
+            lost = self.waiting()
+            self._queue.clear()
+            self._batches.clear()
+            self.dropped += lost
+        return lost
+
+    def _take_first(self) -> Batch:
+        # close() may have emptied the lane while its batch was on the way.
+        return self._batches.popleft() if self._batches else Batch([], 0.0)

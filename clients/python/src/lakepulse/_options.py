@@ -1,0 +1,129 @@
+"""Options: every knob of the client, its default, and the environment it is read from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from dataclasses import dataclass, field, fields
+from typing import Any, Callable, Mapping, Optional, Pattern, Tuple, Union
+from urllib.parse import urlsplit
+
+ExcludePattern = Union[str, Pattern[str]]
+
+_APP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ENVIRONMENT = {
+    "url": "LAKEPULSE_URL",
+    "api_key": "LAKEPULSE_API_KEY",
+    "app": "LAKEPULSE_APP",
+    "app_version": "LAKEPULSE_APP_VERSION",
+    "instance": "LAKEPULSE_INSTANCE",
+    "dev_user": "LAKEPULSE_DEV_USER",
+}
+_MAX_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a client can be told. Times are seconds.
+
+    ``url``, ``api_key``, ``app``, ``app_version``, ``instance`` and ``dev_user`` come from ``LAKEPULSE_URL``,
+    ``LAKEPULSE_API_KEY``, … when they are not given. Without a ``url`` the client is off: middleware passes every
+    request through untouched, so the same code runs where there is no collector.
+    """
+
+    url: Optional[str] = None
+    """Where ingest listens, for example ``http://127.0.0.1:8080``."""
+    api_key: Optional[str] = field(default=None, repr=False)
+    """The app's key (``lp_…``). A local standalone in ``dev`` mode needs none."""
+    app: Optional[str] = None
+    """The app's name. A key belongs to one app, so with a key it may be left out."""
+    app_version: Optional[str] = None
+    instance: Optional[str] = None
+    """Names the process; a random part is added, because ``seq`` starts anew with each process."""
+    token_provider: Optional[Callable[[], str]] = field(default=None, repr=False)
+    """Gives the ``Authorization`` header (a bare token gets ``Bearer`` put before it). Called in the background."""
+    enabled: bool = True
+
+    exclude: Tuple[ExcludePattern, ...] = ()
+    """Paths not to record, besides the built-in ones: globs (``/static/*``) or compiled regular expressions."""
+    timeout_threshold: float = 30.0
+    """A request that runs this long is recorded as 504 ``Timeout``."""
+    max_endpoints: int = 200
+    """Distinct endpoints named after their path (where no route is known); the rest is ``{other}``."""
+
+    buffer_size: int = 10_000
+    batch_size: int = 500
+    flush_interval: float = 5.0
+    request_timeout: float = 10.0
+    exit_timeout: float = 2.0
+    """How long the process's exit may wait for the last batch."""
+
+    relay_timeout: float = 5.0
+    relay_concurrency: int = 8
+    dev_user: Optional[str] = None
+    """The relay's user when nobody is signed in, for work at one's desk. Refused together with ``api_key``."""
+
+    clock: Callable[[], float] = field(default=time.time, repr=False)
+    logger: logging.Logger = field(default_factory=lambda: logging.getLogger("lakepulse"), repr=False)
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise ValueError("lakepulse: " + "; ".join(problems))
+
+    def _problems(self) -> "list[str]":
+        found = []
+        if self.url is not None:
+            parts = urlsplit(self.url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                found.append("url must be http://host[:port] or https://host[:port]")
+            elif parts.query or parts.fragment or parts.username is not None:
+                found.append("url must carry no query, fragment or credentials")
+        if self.app is not None and not _APP_NAME.fullmatch(self.app):
+            found.append("app must match ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+        if not 1 <= self.batch_size <= _MAX_BATCH:
+            found.append(f"batch_size must be 1..{_MAX_BATCH}")
+        for name in ("buffer_size", "relay_concurrency", "max_endpoints"):
+            if getattr(self, name) < 1:
+                found.append(f"{name} must be at least 1")
+        for name in ("timeout_threshold", "flush_interval", "request_timeout", "relay_timeout"):
+            if not getattr(self, name) > 0:
+                found.append(f"{name} must be more than 0 seconds")
+        if not self.exit_timeout >= 0:
+            found.append("exit_timeout must be 0 seconds or more")
+        if self.api_key and self.dev_user:
+            found.append("dev_user is for a collector in dev mode: it cannot be used with api_key")
+        if isinstance(self.exclude, (str, re.Pattern)):
+            found.append("exclude must be a list of patterns")
+        for name in ("api_key", "dev_user"):
+            value = getattr(self, name)
+            if value is not None and not (value.isascii() and value.isprintable()):
+                found.append(f"{name} must be printable ASCII")
+        return found
+
+
+def options_from(given: Mapping[str, Any], environ: Optional[Mapping[str, str]] = None) -> Options:
+    """Build :class:`Options` from keyword arguments, filling gaps from the environment.
+
+    Raises ``TypeError`` for a name that is no option and ``ValueError`` for a value that breaks a rule: a mistake
+    in set-up is told at start, never swallowed like a mistake at run time.
+    """
+    known = {f.name for f in fields(Options)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise TypeError(f"lakepulse: unknown option {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+    env = os.environ if environ is None else environ
+    values = dict(given)
+    for name, variable in _ENVIRONMENT.items():
+        if values.get(name) is None:
+            values[name] = env.get(variable) or None
+    if values.get("url"):
+        values["url"] = values["url"].rstrip("/")
+    if "exclude" in values and not isinstance(values["exclude"], (str, re.Pattern)):
+        values["exclude"] = tuple(values["exclude"])
+    if values.get("app") is None and not values.get("api_key"):
+        # With a key, the key says which app this is; a guess that differs would get every event refused.
+        values["app"] = env.get("DATABRICKS_APP_NAME") or None
+    return Options(**values)

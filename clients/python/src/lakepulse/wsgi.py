@@ -1,0 +1,276 @@
+"""WSGI: middleware and relay for Flask, Dash, Django, Bottle and the like.
+
+    app.wsgi_app = LakepulseWSGIMiddleware(app.wsgi_app, url="http://127.0.0.1:8080", app="orders")
+
+For Flask and Dash :func:`lakepulse.flask.init_flask` does the same and also learns exceptions and users.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+
+from ._client import CLIENT_DISCONNECTED, Client, Exchange
+from ._endpoints import clean_template
+from ._record import IDENTITY_HEADERS, Identity, identity_from, signed_in_user, text
+from ._relay import MAX_BODY, Asked, Refusal, Relay, Reply, refused, relay_path, too_large, unavailable
+
+Environ = Dict[str, Any]
+StartResponse = Callable[..., Any]
+WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+UserCallback = Callable[[Environ], Optional[str]]
+
+ERROR_KEY = "lakepulse.error_type"
+USER_KEY = "lakepulse.user_id"
+
+_BODY_LESS = (204, 304)
+_STREAM = "text/event-stream"
+_PHRASES = {
+    202: "Accepted",
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    503: "Service Unavailable",
+}
+_ENVIRON_NAMES: List[Tuple[str, str]] = [
+    ("HTTP_" + name.upper().replace("-", "_"), name)
+    for name in sorted(IDENTITY_HEADERS | {"sec-fetch-site", "content-encoding"})
+] + [("CONTENT_LENGTH", "content-length")]
+
+
+def _decoded(value: str) -> str:
+    """WSGI texts are bytes in disguise (PEP 3333)."""
+    return value if value.isascii() else value.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def _headers(environ: Environ) -> Dict[str, str]:
+    return {name: _decoded(environ[key]) for key, name in _ENVIRON_NAMES if environ.get(key)}
+
+
+class _Request(Exchange):
+    """One HTTP request of a WSGI app."""
+
+    __slots__ = ("client", "environ", "path", "script", "user_callback")
+
+    def __init__(self, client: Client, environ: Environ, path: str, user_callback: Optional[UserCallback]) -> None:
+        super().__init__(client.options.clock())
+        self.client = client
+        self.environ = environ
+        self.path = path
+        self.script: str = environ.get("SCRIPT_NAME", "")
+        self.user_callback = user_callback
+
+    def method(self) -> str:
+        return str(self.environ.get("REQUEST_METHOD", "GET"))
+
+    def endpoint(self) -> str:
+        # Werkzeug (Flask, Dash) leaves its request here, and Flask the rule that matched on it.
+        request = self.environ.get("werkzeug.request")
+        rule = getattr(getattr(request, "url_rule", None), "rule", None)
+        if isinstance(rule, str):
+            script: str = self.environ.get("SCRIPT_NAME", "")
+            mounted_at = script[len(self.script) :] if script.startswith(self.script) else ""
+            return clean_template(_decoded(mounted_at) + rule)
+        names = self.client.unmatched_names if self.status == 404 else self.client.path_names
+        return names.name(self.path)
+
+    def identity(self) -> Identity:
+        identity = identity_from(_headers(self.environ))
+        if USER_KEY in self.environ:
+            return identity._replace(user_id=text(self.environ[USER_KEY]))
+        if self.user_callback is None:
+            return identity
+        return identity._replace(user_id=_user(self.client, self.user_callback, self.environ))
+
+    def note_failure(self, error: BaseException) -> None:
+        self.status, self.error_type = 500, type(error).__name__
+
+    def finish(self) -> None:
+        """Record the request as it stands."""
+        if self.error_type is None and self.status >= 400:
+            self.error_type = self.environ.get(ERROR_KEY)
+        self.client.finish(self)
+
+
+class _Body:
+    """Passes a response's chunks on and records the request at their end."""
+
+    def __init__(self, request: _Request, chunks: Iterable[bytes]) -> None:
+        self._request = request
+        self._chunks = chunks
+        self._iterator: Iterator[bytes] = iter(chunks)
+        self._whole = False
+
+    def __iter__(self) -> "Iterator[bytes]":
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._iterator)
+        except StopIteration:
+            self._whole = True
+            self._request.finish()
+            raise
+        except BaseException as error:
+            self._whole = True
+            self._request.note_failure(error)
+            self._request.finish()
+            raise
+
+    def close(self) -> None:
+        """Called by the server in the end; before the last chunk it means that the client has gone."""
+        request = self._request
+        try:
+            close = getattr(self._chunks, "close", None)
+            if close is not None:
+                close()
+        finally:
+            needs_body = request.method() != "HEAD" and request.status not in _BODY_LESS
+            if not self._whole and needs_body:
+                request.status, request.error_type = 499, CLIENT_DISCONNECTED
+            request.finish()
+
+
+class LakepulseWSGIMiddleware:
+    """Records one performance record per request of ``app``, and answers for the relay's paths.
+
+    ``client`` is shared with others or made from ``options`` (see :class:`lakepulse.Options`). ``user_id`` is called
+    with the environ at the end of each request (and at the start of a relayed one) and returns the signed-in user or
+    None; by default the headers of the Databricks Apps proxy tell. ``relay=False`` leaves the relay out.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApp,
+        client: Optional[Client] = None,
+        *,
+        user_id: Optional[UserCallback] = None,
+        relay: bool = True,
+        **options: Any,
+    ) -> None:
+        if client is not None and options:
+            raise TypeError("lakepulse: give either a client or its options")
+        self.app = app
+        self.client = client or Client(**options)
+        self._user_id = user_id
+        self._relay = LakepulseWSGIRelay(self.client, user_id=user_id) if relay and self.client.enabled else None
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if not self.client.enabled:
+            return self.app(environ, start_response)
+        path = _decoded(environ.get("PATH_INFO", "")) or "/"
+        if self._relay is not None and relay_path(path) == path:
+            return self._relay(environ, start_response)
+        if self.client.exclusions.excludes(path):
+            return self.app(environ, start_response)
+        return self._measure(_Request(self.client, environ, path, self._user_id), environ, start_response)
+
+    def _measure(self, request: _Request, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        streams = False
+
+        def watch_start(status: str, headers: List[Tuple[str, str]], *exc_info: Any) -> Any:
+            nonlocal streams
+            request.status = int(status[:3]) if status[:3].isdigit() else 500
+            streams = any(n.lower() == "content-type" and v.startswith(_STREAM) for n, v in headers)
+            return start_response(status, headers, *exc_info)
+
+        self.client.begin(request)
+        try:
+            chunks = self.app(environ, watch_start)
+        except BaseException as error:
+            request.note_failure(error)
+            request.finish()
+            raise
+        if streams or _goes_as_it_is(environ, chunks):
+            request.finish()
+            return chunks
+        return _Body(request, chunks)
+
+
+class LakepulseWSGIRelay:
+    """The relay as a WSGI app of its own, for apps that mount it themselves."""
+
+    def __init__(
+        self, client: Optional[Client] = None, *, user_id: Optional[UserCallback] = None, **options: Any
+    ) -> None:
+        if client is not None and options:
+            raise TypeError("lakepulse: give either a client or its options")
+        self.client = client or Client(**options)
+        self._user_id = user_id
+        self._relay = Relay(self.client)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        reply = self._reply(environ)
+        headers = list(reply.headers.items())
+        headers += [("Content-Length", str(len(reply.body))), ("Cache-Control", "no-store")]
+        start_response(f"{reply.status} {_PHRASES.get(reply.status, 'Status')}", headers)
+        return [reply.body]
+
+    def _reply(self, environ: Environ) -> Reply:
+        asked = self._asked(environ)
+        try:
+            if not self.client.enabled:
+                raise unavailable("No collector is configured", 60)
+            if not asked.path:
+                raise Refusal(404, "not_found", "Not found")
+            self._relay.check(asked)
+            if asked.method == "POST":
+                asked = asked._replace(body=_read_body(environ))
+            return self._relay.answer(asked)
+        except Refusal as refusal:
+            return refused(refusal, asked)
+
+    def _asked(self, environ: Environ) -> Asked:
+        path = _decoded(environ.get("PATH_INFO", ""))
+        headers = _headers(environ)
+        if self._user_id is not None:
+            user = _user(self.client, self._user_id, environ)
+        else:
+            user = signed_in_user(headers)
+        return Asked(
+            method=environ.get("REQUEST_METHOD", "GET"),
+            path=relay_path(path) or relay_path(_decoded(environ.get("SCRIPT_NAME", "")) + path) or "",
+            query=environ.get("QUERY_STRING", ""),
+            headers=headers,
+            user_id=user or self.client.options.dev_user,
+        )
+
+
+def _read_body(environ: Environ) -> bytes:
+    length = environ.get("CONTENT_LENGTH") or ""
+    if length:
+        try:
+            size = int(length)
+        except ValueError:
+            raise Refusal(400, "bad_request", "Content-Length is no number") from None
+        body: bytes = environ["wsgi.input"].read(max(0, min(size, MAX_BODY + 1)))
+        if len(body) < size <= MAX_BODY:
+            raise Refusal(400, "bad_request", "The body is not complete")
+    elif environ.get("wsgi.input_terminated"):
+        body = environ["wsgi.input"].read(MAX_BODY + 1)
+    else:
+        # Without a length, reading could wait for ever on a connection that is kept alive.
+        raise Refusal(400, "bad_request", "Content-Length is required")
+    if len(body) > MAX_BODY:
+        raise too_large()
+    return body
+
+
+def _goes_as_it_is(environ: Environ, chunks: Iterable[bytes]) -> bool:
+    """Report whether a body must reach the server unwrapped: servers ask lists for their length and send files by
+    sendfile. Such a request is recorded when its response starts."""
+    if isinstance(chunks, (list, tuple)):
+        return True
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(chunks, wrapper)
+
+
+def _user(client: Client, callback: UserCallback, environ: Environ) -> Optional[str]:
+    try:
+        return text(callback(environ))
+    except Exception as error:  # the app's code must not break the app by way of ours
+        client.throttle.warn("user_id", "the user_id callback raised %r", error)
+        return None
