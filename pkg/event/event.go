@@ -93,6 +93,30 @@ type Batch struct {
 // Len returns the number of events in the batch.
 func (b *Batch) Len() int { return len(b.Performance) + len(b.Usage) }
 
+// Slice returns the events from i up to j as a batch that shares their memory.
+func (b *Batch) Slice(i, j int) Batch {
+	part := Batch{App: b.App, Kind: b.Kind}
+	if b.Kind == KindPerformance {
+		part.Performance = b.Performance[i:j]
+	} else {
+		part.Usage = b.Usage[i:j]
+	}
+	return part
+}
+
+// SizeHint returns a bound on the bytes of event i once encoded.
+func (b *Batch) SizeHint(i int) int {
+	const fixed = 128 // ids, times, numbers and the tags and lengths of all fields
+	if b.Kind == KindPerformance {
+		p := &b.Performance[i]
+		return fixed + len(p.UserID) + len(p.AppVersion) + len(p.SessionID) + len(p.InteractionID) + len(p.Endpoint) +
+			len(p.Method) + len(p.Instance) + len(p.ErrorType) + len(p.TraceID) + len(p.CorrelationID)
+	}
+	u := &b.Usage[i]
+	return fixed + len(u.UserID) + len(u.AppVersion) + len(u.SessionID) + len(u.InteractionID) + len(u.EventType) +
+		len(u.PageName) + len(u.ElementID) + len(u.Metadata)
+}
+
 // NewID returns a fresh UUIDv7: unique, and near its neighbours in time, which
 // keeps the primary key's inserts on the right edge of the index.
 func NewID() uuid.UUID {

@@ -1,0 +1,92 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/lakepulse/lakepulse/pkg/auth"
+)
+
+// Access says who may call an endpoint.
+type Access int
+
+const (
+	// Public needs no identity.
+	Public Access = iota
+	// Authenticated needs a caller who has proved who they are.
+	Authenticated
+	// Admin needs an administrator.
+	Admin
+	// Operator needs an administrator or an allow-listed service principal.
+	Operator
+)
+
+// Endpoint is one operation with a typed request and response. Its exported
+// fields are the whole of it: building one starts nothing.
+type Endpoint[Req, Resp any] struct {
+	Method string
+	Path   string // pattern of net/http.ServeMux, without the method
+	Access Access
+	Status int // of success; 0 means 200
+	// Decode reads the request. Its errors are *fault.Error naming the field.
+	Decode func(r *http.Request) (Req, error)
+	// Execute does the work. The response is written as JSON.
+	Execute func(ctx context.Context, caller auth.Caller, req Req) (Resp, error)
+}
+
+// Route is an endpoint ready to be served.
+type Route struct {
+	Method string
+	Path   string
+	Access Access
+	handle func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error
+}
+
+// Route returns the endpoint as a route.
+func (e Endpoint[Req, Resp]) Route() Route {
+	status := e.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	return Route{Method: e.Method, Path: e.Path, Access: e.Access,
+		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error {
+			req, err := e.Decode(r)
+			if err != nil {
+				return err
+			}
+			resp, err := e.Execute(r.Context(), caller, req)
+			if err != nil {
+				return err
+			}
+			return writeJSON(w, status, resp)
+		}}
+}
+
+// Streamed is an operation that writes its own answer piece by piece.
+type Streamed[Req any] struct {
+	Method string
+	Path   string
+	Access Access
+	Decode func(r *http.Request) (Req, error)
+	// Write sends the answer. An error before the first byte becomes an error
+	// answer; after it the connection is cut, so that nobody takes a half for a whole.
+	Write func(w http.ResponseWriter, r *http.Request, caller auth.Caller, req Req) error
+}
+
+// Route returns the operation as a route.
+func (s Streamed[Req]) Route() Route {
+	return Route{Method: s.Method, Path: s.Path, Access: s.Access,
+		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error {
+			req, err := s.Decode(r)
+			if err != nil {
+				return err
+			}
+			return s.Write(w, r, caller, req)
+		}}
+}
+
+// NoRequest is the Decode of endpoints that take nothing.
+func NoRequest(*http.Request) (struct{}, error) { return struct{}{}, nil }
+
+// Statuser is implemented by responses that choose their own status.
+type Statuser interface{ HTTPStatus() int }

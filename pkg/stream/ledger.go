@@ -1,0 +1,69 @@
+package stream
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+)
+
+// What can become of an event, in the ledger.
+const (
+	OutcomeAccepted   = "accepted"   // answered 202, so durable in the log
+	OutcomeRefused    = "refused"    // invalid; the reason is the field
+	OutcomeDropped    = "dropped"    // given up by a sender, as it reported
+	OutcomeStored     = "stored"     // a new row
+	OutcomeDuplicate  = "duplicate"  // was there already
+	OutcomeSummarised = "summarised" // below the purge line: stands in the aggregates
+	OutcomeDead       = "dead"       // in the dead letters
+)
+
+// LedgerEntry counts events of one app and kind that shared a fate.
+type LedgerEntry struct {
+	App     string     `json:"app"`
+	Kind    event.Kind `json:"kind"`
+	Outcome string     `json:"outcome"`
+	Reason  string     `json:"reason,omitempty"`
+	Events  int64      `json:"events"`
+}
+
+// LedgerReport is what one source counted since its last report. Its id makes
+// storing it twice harmless.
+type LedgerReport struct {
+	ID      uuid.UUID     `json:"id"`
+	At      time.Time     `json:"at"`
+	Source  string        `json:"source"` // role/instance
+	Entries []LedgerEntry `json:"entries"`
+}
+
+// PublishLedger puts a report onto the log.
+func PublishLedger(ctx context.Context, js msgPublisher, r LedgerReport) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encode ledger report: %w", err)
+	}
+	msg := nats.NewMsg(prefix + ledgerKind + ".ingest")
+	msg.Data = data
+	if _, err := js.PublishMsg(ctx, msg, jetstream.WithExpectStream(Name)); err != nil {
+		return fmt.Errorf("publish ledger report: %w", err)
+	}
+	return nil
+}
+
+// DecodeLedger returns the report a ledger message carries.
+func (m *Message) DecodeLedger() (LedgerReport, error) {
+	var r LedgerReport
+	if err := json.Unmarshal(m.Data, &r); err != nil {
+		return r, fmt.Errorf("decode ledger report: %w", err)
+	}
+	if r.ID == uuid.Nil || r.At.IsZero() {
+		return r, fmt.Errorf("ledger report without id or time")
+	}
+	return r, nil
+}

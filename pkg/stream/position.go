@@ -1,0 +1,66 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Position is how far the writers are, as the log itself knows it.
+type Position struct {
+	Incarnation time.Time // when the stream was made; another value is another stream
+	// Sequence is the highest below and at which every message is acknowledged,
+	// so durable elsewhere.
+	Sequence uint64
+	// StoredThrough: every message published before it is acknowledged.
+	StoredThrough time.Time
+	Messages      uint64 // in the stream
+	Bytes         uint64
+	Waiting       uint64 // messages not acknowledged yet
+	LastSequence  uint64
+}
+
+// clockSlack is taken off a position that rests on our clock instead of a
+// message's time: servers' clocks differ.
+const clockSlack = 2 * time.Second
+
+// ReadPosition asks the log how far the writers' consumer is. now is read
+// before the question, so that what is published meanwhile is not claimed.
+func ReadPosition(ctx context.Context, js jetstream.JetStream, now func() time.Time) (Position, error) {
+	asked := now()
+	s, err := js.Stream(ctx, Name)
+	if err != nil {
+		return Position{}, fmt.Errorf("stream %s: %w", Name, err)
+	}
+	cons, err := s.Consumer(ctx, Consumer)
+	if err != nil {
+		return Position{}, fmt.Errorf("consumer %s: %w", Consumer, err)
+	}
+	info, state := cons.CachedInfo(), s.CachedInfo()
+	p := Position{
+		Incarnation: state.Created, Sequence: info.AckFloor.Stream, Messages: state.State.Msgs, Bytes: state.State.Bytes,
+		Waiting: info.NumPending + uint64(info.NumAckPending), LastSequence: state.State.LastSeq, //nolint:gosec // a count
+	}
+	if p.Waiting == 0 {
+		p.StoredThrough = asked.Add(-clockSlack)
+		return p, nil
+	}
+	p.StoredThrough, err = firstUnstored(ctx, s, max(info.AckFloor.Stream+1, state.State.FirstSeq), asked)
+	return p, err
+}
+
+// firstUnstored returns when the first message at or after sequence was
+// published: the oldest that may not be stored yet.
+func firstUnstored(ctx context.Context, s jetstream.Stream, sequence uint64, asked time.Time) (time.Time, error) {
+	raw, err := s.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(prefix+">"))
+	if errors.Is(err, jetstream.ErrMsgNotFound) { // acknowledged between the two questions
+		return asked.Add(-clockSlack), nil
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("message %d: %w", sequence, err)
+	}
+	return raw.Time, nil
+}

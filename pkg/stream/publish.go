@@ -1,0 +1,200 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/fault"
+)
+
+// The bounds of a message: below the megabyte that a NATS server takes unless
+// told otherwise. A group is closed once it holds groupBytes or groupEvents, and
+// one piece of a batch adds pieceBytes to it at most.
+const (
+	maxMessage  = 1 << 20
+	groupBytes  = 512 << 10
+	groupEvents = 4000
+	pieceBytes  = 256 << 10
+)
+
+// HeaderCorrelation lists the correlation ids of the requests whose events a
+// message carries, so that a batch can be followed from request to commit.
+const HeaderCorrelation = "Lakepulse-Correlation-Ids"
+
+const (
+	maxCorrelations = 16
+	publishTimeout  = 5 * time.Second
+	retryAfter      = 2 * time.Second
+)
+
+// msgPublisher is the part of jetstream.JetStream that publishing needs.
+type msgPublisher interface {
+	PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error)
+}
+
+// Publisher puts batches onto the log. It is safe for concurrent use.
+type Publisher struct {
+	js    msgPublisher
+	mu    sync.Mutex
+	lanes map[string]*lane
+}
+
+// NewPublisher returns a publisher to js.
+func NewPublisher(js msgPublisher) *Publisher {
+	return &Publisher{js: js, lanes: map[string]*lane{}}
+}
+
+// lane is one subject: at most one message of it is under way, and one group
+// or more are waiting to be the next.
+type lane struct {
+	busy  bool
+	queue []*group
+}
+
+// group is the batches that will share a message.
+type group struct {
+	data         []byte
+	events       int
+	correlations []string
+	done         chan struct{} // closed once err is set
+	err          error
+}
+
+func (g *group) full() bool { return g.events >= groupEvents || len(g.data) >= groupBytes }
+
+// Publish puts the batch onto the log and returns once all of it is durable
+// there. The error is a *fault.Error of code Unavailable: nothing may be
+// promised to the sender. When it fails, or ctx ends first, part of the batch
+// may still be durable; the sender repeats it under the same event ids, and
+// each event is stored once.
+func (p *Publisher) Publish(ctx context.Context, b *event.Batch, correlation string) error {
+	subject := Subject(b.Kind, b.App)
+	for _, g := range p.join(subject, b, correlation) {
+		select {
+		case <-g.done:
+			if g.err != nil {
+				return g.err
+			}
+		case <-ctx.Done():
+			return fault.Wrap(ctx.Err(), fault.Unavailable, "The event log did not answer in time").After(retryAfter)
+		}
+	}
+	return nil
+}
+
+// join adds the batch to the waiting groups of its subject, and starts the lane
+// when it stands still. It returns the groups that now hold the batch.
+func (p *Publisher) join(subject string, b *event.Batch, correlation string) []*group {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.lanes[subject]
+	if l == nil {
+		l = &lane{}
+		p.lanes[subject] = l
+	}
+	var joined []*group
+	for piece := range pieces(b) {
+		g := l.open()
+		// Encoded batches of one app, one after the other, are one encoded batch:
+		// protobuf merges repeated fields.
+		g.data = piece.Encode(g.data)
+		g.events += piece.Len()
+		if len(joined) == 0 || joined[len(joined)-1] != g {
+			joined = append(joined, g)
+			g.correlate(correlation)
+		}
+	}
+	if !l.busy {
+		l.busy = true
+		go p.run(subject, l)
+	}
+	return joined
+}
+
+// open returns the group that takes more: the last that waits, or a new one.
+func (l *lane) open() *group {
+	if n := len(l.queue); n == 0 || l.queue[n-1].full() {
+		l.queue = append(l.queue, &group{done: make(chan struct{})})
+	}
+	return l.queue[len(l.queue)-1]
+}
+
+func (g *group) correlate(id string) {
+	if id != "" && len(g.correlations) < maxCorrelations {
+		g.correlations = append(g.correlations, id)
+	}
+}
+
+// pieces cuts a batch where its encoding could pass pieceBytes. Nearly every
+// batch is one piece.
+func pieces(b *event.Batch) iter.Seq[event.Batch] {
+	return func(yield func(event.Batch) bool) {
+		from, size := 0, 0
+		for i := range b.Len() {
+			n := b.SizeHint(i)
+			if size+n > pieceBytes && i > from {
+				if !yield(b.Slice(from, i)) {
+					return
+				}
+				from, size = i, 0
+			}
+			size += n
+		}
+		yield(b.Slice(from, b.Len()))
+	}
+}
+
+// run publishes the lane's groups until none is waiting.
+func (p *Publisher) run(subject string, l *lane) {
+	for {
+		p.mu.Lock()
+		if len(l.queue) == 0 {
+			l.busy = false
+			delete(p.lanes, subject) // apps come and go: a lane lives while it has work
+			p.mu.Unlock()
+			return
+		}
+		g := l.queue[0]
+		l.queue = l.queue[1:]
+		p.mu.Unlock()
+		g.err = p.send(subject, g)
+		close(g.done)
+	}
+}
+
+func (p *Publisher) send(subject string, g *group) error {
+	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
+	defer cancel()
+	msg := nats.NewMsg(subject)
+	msg.Header.Set(event.HeaderSchema, strconv.Itoa(event.SchemaVersion))
+	if len(g.correlations) > 0 {
+		msg.Header.Set(HeaderCorrelation, strings.Join(g.correlations, ","))
+	}
+	msg.Data = g.data
+	if _, err := p.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(Name)); err != nil {
+		return refused(err)
+	}
+	return nil
+}
+
+// errStoreFull are JetStream's codes for a log that takes no more: the stream's
+// or the account's bound is reached, or the disk is full.
+var errStoreFull = map[jetstream.ErrorCode]bool{10023: true, 10047: true, 10077: true}
+
+// refused tells a full log from one that is away: the first wakes an operator.
+func refused(err error) error {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && errStoreFull[api.ErrorCode] {
+		return fault.Wrap(fmt.Errorf("the log is full: %w", err), fault.Unavailable, "The event log takes no more events at present").After(30 * time.Second)
+	}
+	return fault.Wrap(err, fault.Unavailable, "The event log is not available").After(retryAfter)
+}

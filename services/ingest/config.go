@@ -1,0 +1,56 @@
+package ingest
+
+import (
+	"errors"
+	"time"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+)
+
+// Config are the choices of ingest.
+type Config struct {
+	// RawRetention is how old an event may be: older, its hour may be closed for good.
+	RawRetention time.Duration
+	// MaxBody bounds a request's body in bytes, as sent and as decompressed.
+	MaxBody int64
+	// MaxInFlight bounds the requests that are worked on at once.
+	MaxInFlight int
+	// Keyless allows performance events, and usage events that name their user,
+	// without an API key: under dev authentication only.
+	Keyless bool
+	// DefaultApp is the app of events that name none and come without a key.
+	DefaultApp string
+	// Instance names this process in the ledger.
+	Instance string
+	// LedgerEvery is how often counts go to the ledger.
+	LedgerEvery time.Duration
+}
+
+// DefaultConfig returns the documented defaults.
+func DefaultConfig() Config {
+	return Config{
+		RawRetention: 7 * 24 * time.Hour, MaxBody: 10 << 20, MaxInFlight: 512,
+		DefaultApp: "default", Instance: "ingest", LedgerEvery: 10 * time.Second,
+	}
+}
+
+// Validate returns every rule the configuration breaks.
+func (c Config) Validate() error {
+	var errs []error
+	if c.RawRetention < time.Hour {
+		errs = append(errs, errors.New("raw retention: must be at least an hour"))
+	}
+	if c.MaxBody < 1<<10 {
+		errs = append(errs, errors.New("max body: must be at least 1 KiB"))
+	}
+	if c.MaxInFlight < 1 {
+		errs = append(errs, errors.New("max in flight: must be at least 1"))
+	}
+	if !event.ValidApp(c.DefaultApp) {
+		errs = append(errs, errors.New("default app: not a valid app name"))
+	}
+	if c.LedgerEvery <= 0 {
+		errs = append(errs, errors.New("ledger interval: must be positive"))
+	}
+	return errors.Join(errs...)
+}
