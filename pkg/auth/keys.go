@@ -82,6 +82,9 @@ func (k *Keys) Create(ctx context.Context, app, note string) (plain string, key 
 
 // List returns all keys, revoked ones too, by app and then by age.
 func (k *Keys) List(ctx context.Context) ([]Key, error) {
+	// nats.go keeps a goroutine per watch until its context ends.
+	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
+	defer cancel()
 	watch, err := k.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, bucketFailed(err)

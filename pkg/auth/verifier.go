@@ -20,6 +20,8 @@ const (
 	// seen. A watch can go quiet without an error (a server restored from a backup, a
 	// consumer lost with its node): then a revocation would never arrive.
 	auditEvery = 30 * time.Second
+	// beginTimeout bounds opening the bucket and beginning its watch.
+	beginTimeout = 10 * time.Second
 	// auditTimeout bounds that question.
 	auditTimeout = 5 * time.Second
 )
@@ -100,16 +102,16 @@ func (v *Verifier) Verify(plain string) (Key, error) {
 
 func (v *Verifier) run(ctx context.Context) {
 	defer close(v.done)
-	for first := true; ; first = false {
-		err := v.follow(ctx)
+	for quiet := false; ; quiet = true {
+		followed, err := v.follow(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if first {
-			v.logger.Warn("watch of the API keys broke, beginning again", "error", err)
-		} else {
-			v.logger.Debug("watch of the API keys broke, beginning again", "error", err)
+		level := slog.LevelDebug // an outage is said once, not every second
+		if followed || !quiet {
+			level = slog.LevelWarn
 		}
+		v.logger.Log(ctx, level, "watch of the API keys broke, beginning again", "error", err)
 		select {
 		case <-time.After(v.retry):
 		case <-ctx.Done():
@@ -118,22 +120,31 @@ func (v *Verifier) run(ctx context.Context) {
 	}
 }
 
-// follow reads all keys and then every change, until the watch breaks.
-func (v *Verifier) follow(ctx context.Context) error {
+// follow reads all keys and then every change, until the watch breaks. followed
+// says that it had come as far as the changes.
+func (v *Verifier) follow(ctx context.Context) (followed bool, err error) {
+	// nats.go keeps a goroutine per watch until its context ends.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Without a deadline of its own the watch's beginning would wait for ever for an
+	// answer that was lost with a connection.
+	begun := time.AfterFunc(beginTimeout, cancel)
+	defer begun.Stop()
 	kv, err := v.js.KeyValue(ctx, Bucket)
 	if err != nil {
-		return fmt.Errorf("open bucket: %w", err)
+		return false, fmt.Errorf("open bucket: %w", err)
 	}
 	// Asked before the watch begins, so that the watch delivers all of it.
 	seen, err := lastRevision(ctx, kv)
 	if err != nil {
-		return err
+		return false, err
 	}
 	watch, err := kv.WatchAll(ctx)
 	if err != nil {
-		return fmt.Errorf("watch bucket: %w", err)
+		return false, fmt.Errorf("watch bucket: %w", err)
 	}
 	defer abandon(watch)
+	begun.Stop()
 	tick := time.NewTicker(v.audit)
 	defer tick.Stop()
 
@@ -142,15 +153,15 @@ func (v *Verifier) follow(ctx context.Context) error {
 		select {
 		case entry, open := <-watch.Updates():
 			if !open {
-				return errors.New("the watch ended")
+				return copied.complete, errors.New("the watch ended")
 			}
 			v.take(copied, entry)
 		case <-tick.C:
 			if err := copied.check(ctx, kv); err != nil {
-				return err
+				return copied.complete, err
 			}
 		case <-ctx.Done():
-			return ctx.Err()
+			return copied.complete, ctx.Err()
 		}
 	}
 }
