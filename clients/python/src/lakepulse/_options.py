@@ -117,8 +117,8 @@ def options_from(given: Mapping[str, Any], environ: Optional[Mapping[str, str]] 
     env = os.environ if environ is None else environ
     values = dict(given)
     for name, variable in _ENVIRONMENT.items():
-        if values.get(name) is None:
-            values[name] = env.get(variable) or None
+        given_value = values.get(name)
+        values[name] = (env.get(variable) if given_value is None else given_value) or None
     if values.get("url"):
         values["url"] = values["url"].rstrip("/")
     if "exclude" in values and not isinstance(values["exclude"], (str, re.Pattern)):
