@@ -1,0 +1,13 @@
+DROP FUNCTION drop_raw_partition(text, date);
+DROP TABLE aggregation_lease;
+DROP TABLE aggregation_runs;
+DROP TABLE day_receipts;
+DROP TABLE hour_receipts;
+DROP TABLE aggregated_totals;
+DROP TABLE aggregated_days;
+DROP TABLE aggregated_metrics;
+DROP FUNCTION histogram_buckets(bytea);
+DROP FUNCTION histogram_word(int, bigint);
+DROP FUNCTION response_time_bucket(double precision);
+DROP TABLE app_versions;
+DROP TABLE user_numbers;
