@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Optional
 
 from ._client import Client
-from .wsgi import ERROR_KEY, USER_KEY, Environ, LakepulseWSGIMiddleware
+from .wsgi import ERROR_KEY, RULE_KEY, USER_KEY, Environ, LakepulseWSGIMiddleware
 
 
 def init_flask(
@@ -37,6 +37,8 @@ def init_flask(
     def learn(error: Optional[BaseException]) -> None:
         from flask import request
 
+        if request.url_rule is not None:
+            request.environ[RULE_KEY] = request.url_rule.rule
         if error is not None:
             request.environ[ERROR_KEY] = type(error).__name__
         if user_id is None:

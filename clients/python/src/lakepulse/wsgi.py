@@ -20,6 +20,7 @@ WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 UserCallback = Callable[[Environ], Optional[str]]
 
 ERROR_KEY = "lakepulse.error_type"
+RULE_KEY = "lakepulse.rule"
 USER_KEY = "lakepulse.user_id"
 
 _BODY_LESS = (204, 304)
@@ -67,15 +68,21 @@ class _Request(Exchange):
         return str(self.environ.get("REQUEST_METHOD", "GET"))
 
     def endpoint(self) -> str:
-        # Werkzeug (Flask, Dash) leaves its request here, and Flask the rule that matched on it.
-        request = self.environ.get("werkzeug.request")
-        rule = getattr(getattr(request, "url_rule", None), "rule", None)
+        self.learn_rule()
+        rule = self.environ.get(RULE_KEY)
         if isinstance(rule, str):
             script: str = self.environ.get("SCRIPT_NAME", "")
             mounted_at = script[len(self.script) :] if script.startswith(self.script) else ""
             return clean_template(_decoded(mounted_at) + rule)
         names = self.client.unmatched_names if self.status == 404 else self.client.path_names
         return names.name(self.path)
+
+    def learn_rule(self) -> None:
+        """Keep the rule that matched. Werkzeug's request is in environ only while Flask (or Dash) is at work."""
+        request = self.environ.get("werkzeug.request")
+        rule = getattr(getattr(request, "url_rule", None), "rule", None)
+        if rule is not None:
+            self.environ[RULE_KEY] = rule
 
     def identity(self) -> Identity:
         identity = identity_from(_headers(self.environ))
@@ -173,6 +180,7 @@ class LakepulseWSGIMiddleware:
 
         def watch_start(status: str, headers: List[Tuple[str, str]], *exc_info: Any) -> Any:
             nonlocal streams
+            request.learn_rule()
             request.status = int(status[:3]) if status[:3].isdigit() else 500
             streams = any(n.lower() == "content-type" and v.startswith(_STREAM) for n, v in headers)
             return start_response(status, headers, *exc_info)

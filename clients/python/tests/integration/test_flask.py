@@ -1,0 +1,128 @@
+"""Flask under a WSGI server."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any, Dict, List, Optional
+
+from flask import Flask, request, session
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from lakepulse import LakepulseWSGIMiddleware, init_flask
+
+from ..fake_ingest import WAIT
+from ..unit.ingest_case import IngestCase
+from .serving import Site, Wsgiref
+
+EVENTS = "/api/v1/metrics/usage-events"
+
+
+def flask_app() -> Flask:
+    app = Flask("orders")
+    app.secret_key = "test"
+
+    @app.get("/orders/<int:order_id>")
+    def order(order_id: int) -> Dict[str, int]:
+        return {"order": order_id}
+
+    @app.get("/broken")
+    def broken() -> str:
+        raise ZeroDivisionError
+
+    @app.get("/stream")
+    def stream() -> Any:
+        return (str(n) for n in range(3))
+
+    @app.post("/login")
+    def login() -> str:
+        session["user"] = request.get_data(as_text=True)
+        return "ok"
+
+    return app
+
+
+class Case(IngestCase):
+    def serve(self, app: Any) -> Site:
+        site = Wsgiref(app)
+        self.addCleanup(site.close)
+        return site
+
+    def stored(self, count: int) -> List[Dict[str, Any]]:
+        self.ingest.wait_until(lambda: len(self.ingest.performance()) >= count)
+        return self.ingest.performance()
+
+
+class Recording(Case):
+    def test_requests_are_named_after_their_rules_and_errors_after_their_exceptions(self) -> None:
+        app = flask_app()
+        app.logger.disabled = True
+        init_flask(app, self.client(flush_interval=0.02))
+        site = self.serve(app)
+        for n, (path, want) in enumerate(
+            {
+                "/orders/7": ("/orders/{order_id}", 200, None),
+                "/orders/x": ("/orders/x", 404, "404"),
+                "/broken": ("/broken", 500, "ZeroDivisionError"),
+                "/stream": ("/stream", 200, None),
+                "/nowhere/5": ("/nowhere/{id}", 404, "404"),
+            }.items(),
+            1,
+        ):
+            with self.subTest(path):
+                site.ask("GET", path)
+                event = self.stored(n)[-1]
+                self.assertEqual((event["endpoint"], event["status_code"], event.get("error_type")), want)
+
+    def test_a_mounted_app_keeps_its_place(self) -> None:
+        outer = DispatcherMiddleware(Flask("outer"), {"/shop": flask_app()})
+        site = self.serve(LakepulseWSGIMiddleware(outer, self.client(flush_interval=0.02)))
+        site.ask("GET", "/shop/orders/7")
+        self.assertEqual(self.stored(1)[0]["endpoint"], "/shop/orders/{order_id}")
+
+    def test_a_client_that_leaves_is_told_apart(self) -> None:
+        app = flask_app()
+        at_work = threading.Event()
+
+        @app.get("/endless")
+        def endless() -> Any:
+            def chunks() -> Any:
+                at_work.set()
+                while True:
+                    yield b"x" * 65536
+
+            return app.response_class(chunks())
+
+        init_flask(app, self.client(flush_interval=0.02))
+        self.serve(app).leave("/endless", at_work)
+        event = self.stored(1)[0]
+        self.assertEqual((event["endpoint"], event["status_code"]), ("/endless", 499))
+        self.assertEqual(event["error_type"], "ClientDisconnected")
+
+
+class Users(Case):
+    def test_the_session_tells_the_user_of_requests_and_of_relayed_events(self) -> None:
+        app = flask_app()
+
+        def who(flask_request: Any) -> Optional[str]:
+            return session.get("user")
+
+        client = init_flask(app, self.client(flush_interval=0.02), user_id=who)
+        browser = app.test_client()
+        browser.post("/login", data="jo").close()
+        browser.get("/orders/7").close()
+        self.assertEqual([event.get("user_id") for event in self.stored(2)], ["jo", "jo"])
+        batch = json.dumps({"events": [{"event_type": "page_view", "user_id": "boss"}]})
+        self.assertEqual(browser.post(EVENTS, data=batch).status_code, 202)
+        self.assertEqual(self.ingest.usage()[0]["user_id"], "jo")
+        self.assertEqual(app.test_client().post(EVENTS, data=batch).status_code, 401)
+        self.assertTrue(client.flush(WAIT))
+
+    def test_the_relay_works_behind_a_server(self) -> None:
+        app = flask_app()
+        init_flask(app, self.client())
+        site = self.serve(app)
+        headers = {"X-Forwarded-Email": "jo@example.com", "Content-Type": "text/plain"}
+        batch = json.dumps({"events": [{"event_type": "page_view"}]}).encode()
+        self.assertEqual(site.ask("POST", EVENTS, batch, headers).status, 202)
+        self.assertEqual(self.ingest.usage()[0]["user_id"], "jo@example.com")
