@@ -1,0 +1,101 @@
+package stats_test
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lakepulse/lakepulse/pkg/stats"
+)
+
+// binaryArray is numbers as Postgres sends an int[].
+func binaryArray(numbers []int32) []byte {
+	dims := uint32(min(len(numbers), 1)) //nolint:gosec // 0 or 1
+	data := binary.BigEndian.AppendUint32(nil, dims)
+	data = binary.BigEndian.AppendUint32(data, 0)
+	data = binary.BigEndian.AppendUint32(data, 23)
+	if dims == 0 {
+		return data
+	}
+	data = binary.BigEndian.AppendUint32(data, uint32(len(numbers))) //nolint:gosec // small
+	data = binary.BigEndian.AppendUint32(data, 1)
+	for _, x := range numbers {
+		data = binary.BigEndian.AppendUint32(data, 4)
+		data = binary.BigEndian.AppendUint32(data, uint32(x)) //nolint:gosec // two's complement is the encoding
+	}
+	return data
+}
+
+func TestUsers(t *testing.T) {
+	t.Parallel()
+
+	t.Run("any split in any order is the whole", func(t *testing.T) {
+		t.Parallel()
+		r := rand.New(rand.NewPCG(1, 2))
+		for range 50 {
+			want := map[int32]bool{}
+			var all stats.Users
+			for range 1 + r.IntN(10) {
+				numbers := make([]int32, r.IntN(400))
+				for i := range numbers {
+					numbers[i] = 1 + r.Int32N([]int32{50, 5000, 3_000_000}[r.IntN(3)])
+					want[numbers[i]] = true
+				}
+				var part stats.Users
+				part.Add(numbers...)
+				if r.IntN(2) == 0 {
+					all.Merge(&part)
+				} else {
+					require.NoError(t, all.AddBinary(binaryArray(part.Numbers())))
+				}
+			}
+			require.Equal(t, len(want), all.Count())
+			numbers := all.Numbers()
+			require.True(t, slices.IsSorted(numbers))
+			for _, x := range numbers {
+				require.True(t, want[x] && all.Has(x))
+			}
+		}
+	})
+
+	t.Run("the greatest number has its place", func(t *testing.T) {
+		t.Parallel()
+		var u stats.Users
+		u.Add(math.MaxInt32, 1)
+		require.Equal(t, []int32{1, math.MaxInt32}, u.Numbers())
+		require.False(t, u.Has(2))
+	})
+
+	t.Run("what is no user is not counted", func(t *testing.T) {
+		t.Parallel()
+		var u stats.Users
+		u.Add(0, -3)
+		require.Zero(t, u.Count())
+		require.False(t, u.Has(-3))
+	})
+
+	t.Run("a reset set is as new", func(t *testing.T) {
+		t.Parallel()
+		var u stats.Users
+		u.Add(1, 9000)
+		u.Reset()
+		require.Zero(t, u.Count())
+		u.Add(9000)
+		require.Equal(t, []int32{9000}, u.Numbers())
+	})
+
+	t.Run("what is no set is refused", func(t *testing.T) {
+		t.Parallel()
+		var u stats.Users
+		good := binaryArray([]int32{1, 2})
+		require.NoError(t, u.AddBinary(binaryArray(nil)))
+		for cut := range len(good) {
+			require.Error(t, u.AddBinary(good[:cut]), "cut at %d", cut)
+		}
+		require.Error(t, u.AddBinary(binaryArray([]int32{0})))
+	})
+}
