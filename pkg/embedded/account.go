@@ -81,14 +81,14 @@ func (a account) own(path string) error {
 	return os.Chown(path, int(a.credential.Uid), int(a.credential.Gid))
 }
 
-// enters says whether the account can reach dir and use it as working directory. The
+// enter fails if the account cannot reach dir and use it as working directory. The
 // kernel is asked by trying: modes alone say little where ACLs, mount options or user
 // namespaces have a say.
-func (a account) enters(ctx context.Context, dir string) bool {
+func (a account) enter(ctx context.Context, dir string) error {
 	if a.credential == nil {
-		return true
+		return nil
 	}
-	return a.command(ctx, dir, "/bin/sh", "-c", ":").Run() == nil
+	return a.command(ctx, dir, "/bin/sh", "-c", ":").Run()
 }
 
 // ScratchDir makes a temporary directory, named after pattern as in os.MkdirTemp, that
@@ -112,10 +112,9 @@ func ScratchDir(pattern string) (string, error) {
 		if dir, err = filepath.Abs(dir); err != nil {
 			return "", err
 		}
-		if who.enters(context.Background(), dir) {
+		if lastErr = who.enter(context.Background(), dir); lastErr == nil {
 			return dir, nil
 		}
-		lastErr = fmt.Errorf("the database's user cannot enter %s", dir)
 		if err := os.Remove(dir); err != nil {
 			return "", err
 		}

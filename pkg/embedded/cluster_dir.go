@@ -5,36 +5,39 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 )
 
-// sharedHomes are where a root parent keeps a cluster whose data directory the
+// defaultHomes are where a root parent keeps a cluster whose data directory the
 // database's account cannot enter.
-var sharedHomes = []string{"/var/lib/lakepulse", "/var/tmp/lakepulse"}
+var defaultHomes = []string{"/var/lib/lakepulse", "/var/tmp/lakepulse"}
 
 // clusterHome returns the real directory that holds (or will hold) the cluster of
 // dataDir, and makes sure that the account can enter it. Where dataDir is closed to
 // the account, <dataDir>/postgres becomes a link to a directory elsewhere; the link is
 // the only record, so that removing the data directory means a new, empty database.
-func clusterHome(ctx context.Context, who account, dataDir string) (string, error) {
+func (cfg PostgresConfig) clusterHome(ctx context.Context, who account, dataDir string, logger *slog.Logger) (string, error) {
 	link := filepath.Join(dataDir, "postgres")
 	if target, err := os.Readlink(link); err == nil {
 		return absoluteTarget(dataDir, target), nil
 	}
-	if openTo(ctx, who, dataDir) {
+	closed := openTo(ctx, who, dataDir)
+	if closed == nil {
 		return link, nil
 	}
 	if _, err := os.Lstat(link); err == nil {
-		return "", fmt.Errorf("the user that PostgreSQL runs as cannot enter %s any more; make its parent directories traversable (chmod o+x)", dataDir)
+		return "", fmt.Errorf("the user that PostgreSQL runs as cannot enter %s any more (%w); make its parent directories traversable (chmod o+x)", dataDir, closed)
 	}
-	home, err := makeSharedHome(ctx, who)
+	home, err := makeHome(ctx, who, cfg.homes)
 	if err != nil {
-		return "", fmt.Errorf("the user that PostgreSQL runs as can enter neither %s nor a directory elsewhere (%w); choose another data directory, or set DATABASE_URL to a database of yours", dataDir, err)
+		return "", fmt.Errorf("the user that PostgreSQL runs as can enter neither %s (%w) nor a directory elsewhere (%w); choose another data directory, or set DATABASE_URL to a database of yours", dataDir, closed, err)
 	}
 	if err := os.Symlink(home, link); err != nil {
 		return "", errors.Join(fmt.Errorf("link the database cluster: %w", err), os.RemoveAll(filepath.Dir(home)))
 	}
+	logger.Warn("the database is kept outside the data directory, which PostgreSQL's user cannot enter", "data_dir", dataDir, "database_dir", home)
 	return home, nil
 }
 
@@ -45,26 +48,30 @@ func absoluteTarget(dataDir, target string) string {
 	return filepath.Join(dataDir, target)
 }
 
-// openTo says whether the account can enter dataDir, opening dataDir itself (which is
-// ours) for passing through if that is what is missing. Directories above are not ours
-// to change.
-func openTo(ctx context.Context, who account, dataDir string) bool {
-	if who.enters(ctx, dataDir) {
-		return true
+// openTo fails if the account cannot enter dataDir. It opens dataDir itself (which is
+// ours) for passing through if only that is missing; directories above are not ours to
+// change.
+func openTo(ctx context.Context, who account, dataDir string) error {
+	if who.enter(ctx, dataDir) == nil {
+		return nil
 	}
-	if !who.enters(ctx, filepath.Dir(dataDir)) {
-		return false
+	if err := who.enter(ctx, filepath.Dir(dataDir)); err != nil {
+		return err
 	}
 	info, err := os.Stat(dataDir)
-	if err != nil || os.Chmod(dataDir, info.Mode().Perm()|0o011) != nil {
-		return false
+	if err != nil {
+		return err
 	}
-	return who.enters(ctx, dataDir)
+	if err := os.Chmod(dataDir, info.Mode().Perm()|0o011); err != nil {
+		return err
+	}
+	return who.enter(ctx, dataDir)
 }
 
-func makeSharedHome(ctx context.Context, who account) (string, error) {
+// makeHome makes a directory of its own for one cluster under the first usable base.
+func makeHome(ctx context.Context, who account, bases []string) (string, error) {
 	var failures []error
-	for _, base := range sharedHomes {
+	for _, base := range bases {
 		if err := os.MkdirAll(base, 0o711); err != nil {
 			failures = append(failures, err)
 			continue
@@ -74,13 +81,14 @@ func makeSharedHome(ctx context.Context, who account) (string, error) {
 			failures = append(failures, err)
 			continue
 		}
-		if err := os.Chmod(dir, 0o711); err != nil {
-			return "", err
+		err = os.Chmod(dir, 0o711)
+		if err == nil {
+			err = who.enter(ctx, dir)
 		}
-		if who.enters(ctx, dir) {
+		if err == nil {
 			return filepath.Join(dir, "postgres"), nil
 		}
-		failures = append(failures, fmt.Errorf("%s is closed to it", dir), os.Remove(dir))
+		failures = append(failures, err, os.Remove(dir))
 	}
 	return "", errors.Join(failures...)
 }

@@ -32,10 +32,10 @@ type installation struct {
 
 func (i installation) program(name string) string { return filepath.Join(i.binDir, name) }
 
-// installPatterns are the places where packages put PostgreSQL without putting it on
+// defaultInstallPatterns are the places where packages put PostgreSQL without putting it on
 // the PATH: Debian, Red Hat, Homebrew (Apple silicon, Intel, Linux), Postgres.app, and
 // PostgreSQL's own default.
-var installPatterns = []string{
+var defaultInstallPatterns = []string{
 	"/usr/lib/postgresql/*/bin",
 	"/usr/pgsql-*/bin",
 	"/opt/homebrew/opt/postgresql*/bin",
@@ -78,7 +78,7 @@ func candidateDirs(patterns []string) []string {
 	for _, pattern := range patterns {
 		matches, err := filepath.Glob(pattern)
 		if err != nil {
-			panic("embedded: malformed pattern " + pattern) // a constant of this file
+			panic("embedded: malformed pattern " + pattern) // they are constants
 		}
 		for _, match := range matches {
 			if resolved, err := filepath.EvalSymlinks(match); err == nil {
@@ -126,7 +126,7 @@ func (cfg PostgresConfig) findInstallation(ctx context.Context, who account, clu
 	if err != nil {
 		return installation{}, err
 	}
-	found := searchInstallations(ctx, who, installPatterns)
+	found := searchInstallations(ctx, who, cfg.installPatterns)
 	for _, inst := range found {
 		if wanted == 0 || inst.major == wanted {
 			return inst, nil

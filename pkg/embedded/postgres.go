@@ -43,6 +43,9 @@ type PostgresConfig struct {
 	Repository string
 	// Settings are server parameters that go over the built-in ones.
 	Settings map[string]string
+
+	installPatterns []string // where to look besides the PATH
+	homes           []string // where a cluster may live if not in DataDir
 }
 
 // Postgres is a PostgreSQL server that lives as long as this process at most. Its
@@ -103,6 +106,12 @@ func newPostgres(ctx context.Context, cfg PostgresConfig, logger *slog.Logger) (
 			unlock()
 		}
 	}()
+	if cfg.installPatterns == nil {
+		cfg.installPatterns = defaultInstallPatterns
+	}
+	if cfg.homes == nil {
+		cfg.homes = defaultHomes
+	}
 	p := &Postgres{
 		cfg:     cfg,
 		port:    cfg.Port,
@@ -113,7 +122,7 @@ func newPostgres(ctx context.Context, cfg PostgresConfig, logger *slog.Logger) (
 	if p.who, err = chooseAccount(filepath.Join(dataDir, "postgres")); err != nil {
 		return nil, err
 	}
-	if p.dir, err = clusterHome(ctx, p.who, dataDir); err != nil {
+	if p.dir, err = cfg.clusterHome(ctx, p.who, dataDir, p.logger); err != nil {
 		return nil, err
 	}
 	if p.install, err = cfg.findInstallation(ctx, p.who, p.dir); err != nil {
