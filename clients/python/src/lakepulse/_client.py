@@ -109,7 +109,7 @@ class Client:
             self.options.logger.info("lakepulse: no url (or LAKEPULSE_URL) is set, so nothing is collected")
 
     def _set_up_process(self) -> None:
-        self._origin = Origin(self.options.app, self.options.app_version, instance_name(self.options.instance))
+        self._origin = Origin(self.options.app_name, self.options.app_version, instance_name(self.options.instance))
         self._seq = itertools.count(1)
         self._in_flight: Dict[Exchange, None] = {}
         self.closed = False

@@ -16,7 +16,7 @@ _APP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ENVIRONMENT = {
     "url": "LAKEPULSE_URL",
     "api_key": "LAKEPULSE_API_KEY",
-    "app": "LAKEPULSE_APP",
+    "app_name": "LAKEPULSE_APP",
     "app_version": "LAKEPULSE_APP_VERSION",
     "instance": "LAKEPULSE_INSTANCE",
     "dev_user": "LAKEPULSE_DEV_USER",
@@ -28,8 +28,8 @@ _MAX_BATCH = 1000
 class Options:
     """What a client can be told. Times are seconds.
 
-    ``url``, ``api_key``, ``app``, ``app_version``, ``instance`` and ``dev_user`` come from ``LAKEPULSE_URL``,
-    ``LAKEPULSE_API_KEY``, … when they are not given. Without a ``url`` the client is off: middleware passes every
+    ``url``, ``api_key``, ``app_name``, ``app_version``, ``instance`` and ``dev_user`` come from ``LAKEPULSE_URL``,
+    ``LAKEPULSE_API_KEY``, ``LAKEPULSE_APP``, … when they are not given. Without a ``url`` the client is off: middleware passes every
     request through untouched, so the same code runs where there is no collector.
     """
 
@@ -37,8 +37,10 @@ class Options:
     """Where ingest listens, for example ``http://127.0.0.1:8080``."""
     api_key: Optional[str] = field(default=None, repr=False)
     """The app's key (``lp_…``). A local standalone in ``dev`` mode needs none."""
-    app: Optional[str] = None
-    """The app's name. A key belongs to one app, so with a key it may be left out."""
+    app_name: Optional[str] = None
+    """The ``app`` of the events. A key belongs to one app, so with a key it may be left out.
+
+    (Not ``app``: ASGI frameworks give that name to the wrapped application.)"""
     app_version: Optional[str] = None
     instance: Optional[str] = None
     """Names the process; a random part is added, because ``seq`` starts anew with each process."""
@@ -81,8 +83,8 @@ class Options:
                 found.append("url must be http://host[:port] or https://host[:port]")
             elif parts.query or parts.fragment or parts.username is not None:
                 found.append("url must carry no query, fragment or credentials")
-        if self.app is not None and not _APP_NAME.fullmatch(self.app):
-            found.append("app must match ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+        if self.app_name is not None and not _APP_NAME.fullmatch(self.app_name):
+            found.append("app_name must match ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
         if not 1 <= self.batch_size <= _MAX_BATCH:
             found.append(f"batch_size must be 1..{_MAX_BATCH}")
         for name in ("buffer_size", "relay_concurrency", "max_endpoints"):
@@ -123,7 +125,7 @@ def options_from(given: Mapping[str, Any], environ: Optional[Mapping[str, str]] 
         values["url"] = values["url"].rstrip("/")
     if "exclude" in values and not isinstance(values["exclude"], (str, re.Pattern)):
         values["exclude"] = tuple(values["exclude"])
-    if values.get("app") is None and not values.get("api_key"):
+    if values.get("app_name") is None and not values.get("api_key"):
         # With a key, the key says which app this is; a guess that differs would get every event refused.
-        values["app"] = env.get("DATABRICKS_APP_NAME") or None
+        values["app_name"] = env.get("DATABRICKS_APP_NAME") or None
     return Options(**values)

@@ -135,7 +135,7 @@ class Relay:
             # A collector in dev mode knows no keys; it takes the user from here.
             headers["X-Forwarded-Email"] = user_id.encode("utf-8").decode("latin-1")
         if asked.path == USAGE_EVENTS_PATH:
-            body = batch_for(asked.body, user_id, self._client.options.app)
+            body = batch_for(asked.body, user_id, self._client.options.app_name)
             headers["Content-Type"] = "application/json"
             return lambda: self._reply(asked, self._client.transport.post(asked.path, body, timeout, headers))
         path = f"{asked.path}?{self._question(asked.query, user_id)}"

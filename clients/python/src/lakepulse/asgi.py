@@ -1,6 +1,6 @@
 """ASGI: middleware and relay for FastAPI, Starlette, Quart, Gradio and the like.
 
-    app.add_middleware(LakepulseMiddleware, url="http://127.0.0.1:8080", app="orders")
+    app.add_middleware(LakepulseMiddleware, url="http://127.0.0.1:8080", app_name="orders")
 
 The relay needs asyncio's loop (uvicorn, hypercorn and gunicorn's uvicorn workers run it); the middleware needs none.
 """

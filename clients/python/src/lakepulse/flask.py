@@ -15,7 +15,6 @@ def init_flask(
     app: Any,
     client: Optional[Client] = None,
     *,
-    app_name: Optional[str] = None,
     user_id: Optional[Callable[[Any], Optional[str]]] = None,
     relay: bool = True,
     **options: Any,
@@ -23,10 +22,7 @@ def init_flask(
     """Measure a Flask app and mount the relay; return the client.
 
     ``user_id`` is called with Flask's request, inside its context, so the session and ``current_user`` work there.
-    ``app_name`` is the ``app`` of :class:`lakepulse.Options` (the name is taken by the Flask app here).
     """
-    if app_name is not None:
-        options["app"] = app_name
     if client is not None and options:
         raise TypeError("lakepulse: give either a client or its options")
     made = client or Client(**options)

@@ -1,6 +1,6 @@
 """WSGI: middleware and relay for Flask, Dash, Django, Bottle and the like.
 
-    app.wsgi_app = LakepulseWSGIMiddleware(app.wsgi_app, url="http://127.0.0.1:8080", app="orders")
+    app.wsgi_app = LakepulseWSGIMiddleware(app.wsgi_app, url="http://127.0.0.1:8080", app_name="orders")
 
 For Flask and Dash :func:`lakepulse.flask.init_flask` does the same and also learns exceptions and users.
 """

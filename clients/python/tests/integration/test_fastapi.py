@@ -212,7 +212,8 @@ class Clients(Case):
 class Relaying(Case):
     def test_a_pages_events_arrive_with_the_signed_in_user(self) -> None:
         app = fastapi_app()
-        app.add_middleware(LakepulseMiddleware, client=self.client())
+        # As an app would: the options in add_middleware, no client made before.
+        app.add_middleware(LakepulseMiddleware, url=self.ingest.url, app_name="orders", api_key="lp_test")
         site = self.serve(app)
         batch = json.dumps({"events": [{"event_type": "page_view", "user_id": "boss"}]}).encode()
         headers = {"X-Forwarded-Email": "jo@example.com", "Content-Type": "text/plain;charset=UTF-8"}

@@ -120,7 +120,8 @@ class Users(Case):
 
     def test_the_relay_works_behind_a_server(self) -> None:
         app = flask_app()
-        init_flask(app, self.client())
+        client = init_flask(app, url=self.ingest.url, app_name="orders", api_key="lp_test")
+        self.addCleanup(client.close, 0.0)
         site = self.serve(app)
         headers = {"X-Forwarded-Email": "jo@example.com", "Content-Type": "text/plain"}
         batch = json.dumps({"events": [{"event_type": "page_view"}]}).encode()

@@ -299,7 +299,7 @@ class Life(IngestCase):
 
     def test_a_process_that_ends_sends_the_rest(self) -> None:
         self._run(
-            "import lakepulse; c = lakepulse.Client(app='a')\n"
+            "import lakepulse; c = lakepulse.Client(app_name='a')\n"
             "c.record(endpoint='/x', method='GET', status_code=200, response_time_ms=1)"
         )
         self.assertEqual(len(self.ingest.performance()), 1)
@@ -309,7 +309,7 @@ class Life(IngestCase):
         self.addCleanup(hold.set)
         self.ingest.answer = lambda call: Answer() if hold.wait(WAIT) else Answer()
         self._run(
-            "import lakepulse, logging; logging.disable(); c = lakepulse.Client(app='a', exit_timeout=0.2)\n"
+            "import lakepulse, logging; logging.disable(); c = lakepulse.Client(app_name='a', exit_timeout=0.2)\n"
             "c.record(endpoint='/x', method='GET', status_code=200, response_time_ms=1)"
         )
         self.assertEqual(self.ingest.calls, [])

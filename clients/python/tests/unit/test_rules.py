@@ -122,19 +122,19 @@ class Times(unittest.TestCase):
 class OptionRules(unittest.TestCase):
     def test_the_environment_fills_gaps(self) -> None:
         env = {"LAKEPULSE_URL": "http://c:1/", "LAKEPULSE_API_KEY": "lp_x", "LAKEPULSE_APP": "env"}
-        made = options_from({"app": "given"}, env)
-        self.assertEqual((made.url, made.api_key, made.app), ("http://c:1", "lp_x", "given"))
+        made = options_from({"app_name": "given"}, env)
+        self.assertEqual((made.url, made.api_key, made.app_name), ("http://c:1", "lp_x", "given"))
 
     def test_the_platforms_app_name_is_used_only_without_a_key(self) -> None:
         env = {"DATABRICKS_APP_NAME": "orders"}
-        self.assertEqual(options_from({}, env).app, "orders")
-        self.assertIsNone(options_from({"api_key": "lp_x"}, env).app)
+        self.assertEqual(options_from({}, env).app_name, "orders")
+        self.assertIsNone(options_from({"api_key": "lp_x"}, env).app_name)
 
     def test_mistakes_are_told_at_start(self) -> None:
         for given, said in (
             ({"url": "ftp://x"}, "url"),
             ({"url": "http://u:p@x"}, "credentials"),
-            ({"app": "no spaces"}, "app"),
+            ({"app_name": "no spaces"}, "app_name"),
             ({"batch_size": 1001}, "batch_size"),
             ({"buffer_size": 0}, "buffer_size"),
             ({"flush_interval": 0}, "flush_interval"),
