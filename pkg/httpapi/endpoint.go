@@ -28,6 +28,9 @@ type Endpoint[Req, Resp any] struct {
 	Path   string // pattern of net/http.ServeMux, without the method
 	Access Access
 	Status int // of success; 0 means 200
+	// MaxInFlight bounds the requests worked on at once, and so the bodies held
+	// in memory. Those beyond it wait a moment, then get 503. 0 is no bound.
+	MaxInFlight int
 	// Decode reads the request. Its errors are *fault.Error naming the field.
 	Decode func(r *http.Request) (Req, error)
 	// Execute does the work. The response is written as JSON.
@@ -39,6 +42,7 @@ type Route struct {
 	Method string
 	Path   string
 	Access Access
+	slots  chan struct{} // nil: no bound
 	handle func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error
 }
 
@@ -48,7 +52,7 @@ func (e Endpoint[Req, Resp]) Route() Route {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	return Route{Method: e.Method, Path: e.Path, Access: e.Access,
+	return Route{Method: e.Method, Path: e.Path, Access: e.Access, slots: slots(e.MaxInFlight),
 		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error {
 			req, err := e.Decode(r)
 			if err != nil {
@@ -60,6 +64,13 @@ func (e Endpoint[Req, Resp]) Route() Route {
 			}
 			return writeJSON(w, status, resp)
 		}}
+}
+
+func slots(n int) chan struct{} {
+	if n <= 0 {
+		return nil
+	}
+	return make(chan struct{}, n)
 }
 
 // Streamed is an operation that writes its own answer piece by piece.

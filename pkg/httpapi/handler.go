@@ -113,7 +113,29 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request, route Route) erro
 			return err
 		}
 	}
+	leave, err := enter(r.Context(), route.slots)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	return route.handle(w, r, caller)
+}
+
+// patience is how long a request waits for a slot before it is told to come back.
+const patience = time.Second
+
+func enter(ctx context.Context, slots chan struct{}) (leave func(), err error) {
+	if slots == nil {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case slots <- struct{}{}:
+		return func() { <-slots }, nil
+	case <-ctx.Done():
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "Too many requests at once").After(time.Second)
+	}
 }
 
 func allow(access Access, caller auth.Caller) error {

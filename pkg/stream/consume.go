@@ -113,6 +113,10 @@ func (r *Reader) Next() (*Message, error) {
 // delivered again, to whoever asks, after its ack wait.
 func (r *Reader) Close() { r.iter.Stop() }
 
+// Drain stops asking for messages. Next goes on to return what was fetched, then
+// ErrReaderClosed: time to give it back.
+func (r *Reader) Drain() { r.iter.Drain() }
+
 func newMessage(raw jetstream.Msg) (*Message, error) {
 	meta, err := raw.Metadata()
 	if err != nil {

@@ -124,6 +124,15 @@ func ListDead(ctx context.Context, js jetstream.JetStream, from uint64, limit in
 	return list, nil
 }
 
+// CountDead returns how many dead letters there are.
+func CountDead(ctx context.Context, js jetstream.JetStream) (uint64, error) {
+	s, err := js.Stream(ctx, DeadName)
+	if err != nil {
+		return 0, fmt.Errorf("stream %s: %w", DeadName, err)
+	}
+	return s.CachedInfo().State.Msgs, nil
+}
+
 // DropDead removes a dead letter for good.
 func DropDead(ctx context.Context, js jetstream.JetStream, sequence uint64) error {
 	s, err := js.Stream(ctx, DeadName)

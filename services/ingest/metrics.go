@@ -1,0 +1,36 @@
+package ingest
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	accepted    *prometheus.CounterVec
+	refused     *prometheus.CounterVec
+	dropped     *prometheus.CounterVec
+	unavailable prometheus.Counter
+	publish     prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	m := &metrics{
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lakepulse_ingest_accepted_events_total", Help: "Events answered with 202, so durable in the log.",
+		}, []string{"kind"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lakepulse_ingest_refused_events_total", Help: "Invalid events, by the field that broke a rule.",
+		}, []string{"kind", "field"}),
+		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lakepulse_ingest_sender_dropped_events_total", Help: "Events senders gave up, as they reported.",
+		}, []string{"kind"}),
+		unavailable: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "lakepulse_ingest_unavailable_requests_total", Help: "Requests answered with 503 because the log did not take their events.",
+		}),
+		publish: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "lakepulse_ingest_publish_duration_seconds", Help: "Time until the log had a request's events.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.accepted, m.refused, m.dropped, m.unavailable, m.publish)
+	}
+	return m
+}

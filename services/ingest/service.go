@@ -1,0 +1,259 @@
+package ingest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/fault"
+	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+)
+
+// publisher puts a batch onto the log and returns once it is durable there.
+type publisher interface {
+	Publish(ctx context.Context, b *event.Batch, correlation string) error
+}
+
+// Params are what the service is made of.
+type Params struct {
+	Config    Config
+	Publisher publisher
+	Reports   reporter // where ledger reports go
+	Now       func() time.Time
+	Log       *slog.Logger
+	Registry  prometheus.Registerer
+}
+
+// Service takes batches in.
+type Service struct {
+	cfg     Config
+	pub     publisher
+	now     func() time.Time
+	ledger  *ledger
+	metrics *metrics
+}
+
+// New returns a service. Its ledger runs once Start is called.
+func New(p Params) (*Service, error) {
+	if err := p.Config.Validate(); err != nil {
+		return nil, err
+	}
+	return &Service{
+		cfg: p.Config, pub: p.Publisher, now: p.Now, metrics: newMetrics(p.Registry),
+		ledger: newLedger(p.Reports, p.Config, p.Now, p.Log),
+	}, nil
+}
+
+// Start begins to report counts to the ledger.
+func (s *Service) Start() { s.ledger.start() }
+
+// Stop reports what is left to report and ends.
+func (s *Service) Stop(ctx context.Context) error { return s.ledger.stop(ctx) }
+
+// Routes returns the endpoints that take events in.
+func (s *Service) Routes() []httpapi.Route {
+	return append([]httpapi.Route{
+		httpapi.Endpoint[envelope[event.Performance], answer]{
+			Method: http.MethodPost, Path: "/api/v1/metrics/performance-events", Access: httpapi.Authenticated,
+			Status: http.StatusAccepted, MaxInFlight: s.cfg.MaxInFlight,
+			Decode: func(r *http.Request) (envelope[event.Performance], error) {
+				return decodeBody(r, s.cfg.MaxBody, blankPerformance(), setPerformance)
+			},
+			Execute: s.performance,
+		}.Route(),
+		httpapi.Endpoint[envelope[event.Usage], answer]{
+			Method: http.MethodPost, Path: "/api/v1/metrics/usage-events", Access: httpapi.Authenticated,
+			Status: http.StatusAccepted, MaxInFlight: s.cfg.MaxInFlight,
+			Decode: func(r *http.Request) (envelope[event.Usage], error) {
+				return decodeBody(r, s.cfg.MaxBody, event.Usage{}, setUsage)
+			},
+			Execute: s.usage,
+		}.Route(),
+	}, s.otlpRoutes()...)
+}
+
+func decodeBody[E any](r *http.Request, limit int64, blank E, set setter[E]) (envelope[E], error) {
+	body, err := readBody(r, limit)
+	if err != nil {
+		return envelope[E]{}, err
+	}
+	env, err := decode(body, blank, set)
+	if err != nil {
+		return env, err
+	}
+	if env.total > event.MaxBatch {
+		return env, batchTooLarge(env.total)
+	}
+	if env.total == 0 {
+		return env, fault.New(fault.Invalid, "events: must hold at least one event").With("field", "events")
+	}
+	return env, nil
+}
+
+func batchTooLarge(n int) error {
+	const message = "Batch size exceeds maximum of 1000 events"
+	return fault.New(fault.TooLarge, message).
+		With("+detail", message).With("+max_batch_size", event.MaxBatch).With("+received", n)
+}
+
+func (s *Service) performance(ctx context.Context, caller auth.Caller, env envelope[event.Performance]) (answer, error) {
+	if caller.Kind == auth.KindUser && !s.cfg.Keyless {
+		return answer{}, fault.New(fault.Forbidden, "Performance events need the API key of an app, or an allow-listed service principal")
+	}
+	in := newIntake(s, event.KindPerformance, env.dropped)
+	for i := range env.drafts {
+		d := &env.drafts[i]
+		p := &d.event
+		if d.err == nil {
+			d.err = s.appOf(caller, &p.App)
+		}
+		if p.ID == [16]byte{} {
+			p.ID = event.NewID()
+		}
+		p.Normalize()
+		p.ReceivedAt = in.received
+		if d.err == nil {
+			d.err = p.Validate(in.window)
+		}
+		if d.err != nil {
+			in.refuse(d.index, d.id, p.App, d.err)
+			continue
+		}
+		b := in.batch(p.App)
+		b.Performance = append(b.Performance, *p)
+	}
+	return in.finish(ctx)
+}
+
+func (s *Service) usage(ctx context.Context, caller auth.Caller, env envelope[event.Usage]) (answer, error) {
+	in := newIntake(s, event.KindUsage, env.dropped)
+	for i := range env.drafts {
+		d := &env.drafts[i]
+		u := &d.event
+		if d.err == nil {
+			d.err = s.appOf(caller, &u.App)
+		}
+		// A person's events are theirs. Only an app instance, or a developer's
+		// machine, may say whose they are.
+		if caller.Kind == auth.KindUser && (!s.cfg.Keyless || u.UserID == "") {
+			u.UserID = caller.UserID
+		}
+		if u.ID == [16]byte{} {
+			u.ID = event.NewID()
+		}
+		u.Normalize()
+		u.ReceivedAt = in.received
+		if d.err == nil {
+			d.err = u.Validate(in.window)
+		}
+		if d.err != nil {
+			in.refuse(d.index, d.id, u.App, d.err)
+			continue
+		}
+		b := in.batch(u.App)
+		b.Usage = append(b.Usage, *u)
+	}
+	return in.finish(ctx)
+}
+
+// appOf settles which app an event belongs to.
+func (s *Service) appOf(caller auth.Caller, app *string) *event.FieldError {
+	switch {
+	case caller.App != "" && *app != "" && *app != caller.App:
+		return &event.FieldError{Field: "app", Reason: "must be the app of the API key: " + caller.App}
+	case caller.App != "":
+		*app = caller.App
+	case *app == "" && caller.Kind == auth.KindService:
+		return &event.FieldError{Field: "app", Reason: "is required from a service principal"}
+	case *app == "":
+		*app = s.cfg.DefaultApp
+	}
+	return nil
+}
+
+// intake is one request's events on their way to the log.
+type intake struct {
+	s        *Service
+	kind     event.Kind
+	received time.Time
+	window   event.Window
+	batches  map[string]*event.Batch
+	rejected []rejection
+	refused  map[[2]string]int64 // app, field
+	dropped  int64
+}
+
+func newIntake(s *Service, kind event.Kind, dropped int64) *intake {
+	now := s.now().UTC().Truncate(time.Microsecond)
+	return &intake{
+		s: s, kind: kind, received: now, window: event.WindowAt(now, s.cfg.RawRetention),
+		batches: map[string]*event.Batch{}, dropped: dropped,
+	}
+}
+
+func (in *intake) batch(app string) *event.Batch {
+	b := in.batches[app]
+	if b == nil {
+		b = &event.Batch{App: app, Kind: in.kind}
+		in.batches[app] = b
+	}
+	return b
+}
+
+func (in *intake) refuse(index int, id, app string, err *event.FieldError) {
+	in.rejected = append(in.rejected, rejection{Index: index, ID: id, Field: err.Field, Reason: err.Reason})
+	if in.refused == nil {
+		in.refused = map[[2]string]int64{}
+	}
+	if !event.ValidApp(app) {
+		app = "" // the ledger's keys are bounded: a made-up name is not one
+	}
+	in.refused[[2]string{app, err.Field}]++
+}
+
+// finish publishes what is kept and answers once it is durable.
+func (in *intake) finish(ctx context.Context) (answer, error) {
+	for key, n := range in.refused {
+		in.s.ledger.add(stream.LedgerEntry{App: key[0], Kind: in.kind, Outcome: stream.OutcomeRefused, Reason: key[1], Events: n})
+		in.s.metrics.refused.WithLabelValues(string(in.kind), key[1]).Add(float64(n))
+	}
+	if err := in.publish(ctx); err != nil {
+		in.s.metrics.unavailable.Inc()
+		return answer{}, err
+	}
+	kept := 0
+	for app, b := range in.batches {
+		kept += b.Len()
+		in.s.ledger.add(stream.LedgerEntry{App: app, Kind: in.kind, Outcome: stream.OutcomeAccepted, Events: int64(b.Len())})
+		if in.dropped > 0 { // a sender repeats its count until it is answered 202
+			in.s.ledger.add(stream.LedgerEntry{App: app, Kind: in.kind, Outcome: stream.OutcomeDropped, Events: in.dropped})
+			in.s.metrics.dropped.WithLabelValues(string(in.kind)).Add(float64(in.dropped))
+			in.dropped = 0
+		}
+	}
+	in.s.metrics.accepted.WithLabelValues(string(in.kind)).Add(float64(kept))
+	return newAnswer(kept, in.rejected, in.received), nil
+}
+
+func (in *intake) publish(ctx context.Context) error {
+	correlation := httpapi.CorrelationID(ctx)
+	started := time.Now()
+	defer func() { in.s.metrics.publish.Observe(time.Since(started).Seconds()) }()
+	if len(in.batches) == 1 {
+		for _, b := range in.batches {
+			return in.s.pub.Publish(ctx, b, correlation)
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for _, b := range in.batches {
+		g.Go(func() error { return in.s.pub.Publish(ctx, b, correlation) })
+	}
+	return g.Wait()
+}

@@ -1,0 +1,248 @@
+package writer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+)
+
+// batch is the messages a worker has in hand, and what is in them.
+type batch struct {
+	messages []*stream.Message
+	rows     rows
+	origin   map[origin]*stream.Message // built only when an event must be buried
+}
+
+type origin struct {
+	id [16]byte
+	at time.Time
+}
+
+// collect takes what waits behind first, up to the bound on rows. It never
+// waits itself: while a batch is stored the next one gathers, so batches are
+// large under load and small without.
+func (w *Writer) collect(first *stream.Message) *batch {
+	b := &batch{}
+	w.add(b, first)
+	for b.rows.len() < w.cfg.MaxRows {
+		select {
+		case m, ok := <-w.messages:
+			if !ok {
+				return b
+			}
+			w.add(b, m)
+		default:
+			return b
+		}
+	}
+	return b
+}
+
+// add decodes a message into the batch. What it cannot decode it buries.
+func (w *Writer) add(b *batch, m *stream.Message) {
+	b.messages = append(b.messages, m)
+	if m.Delivered > 1 {
+		w.metrics.redelivered.Inc()
+	}
+	if m.IsLedger() {
+		return // stored on its own, see handle
+	}
+	decoded, err := m.Decode()
+	if err != nil {
+		w.bury(m, m.Data, "all", 1, err)
+		return
+	}
+	for i := range decoded.Len() {
+		if err := storable(decoded, i); err != nil {
+			w.buryEvent(m, decoded.Slice(i, i+1), err)
+			continue
+		}
+		if decoded.Kind == event.KindPerformance {
+			b.rows.performance = append(b.rows.performance, decoded.Performance[i])
+		} else {
+			b.rows.usage = append(b.rows.usage, decoded.Usage[i])
+		}
+	}
+}
+
+// anyTime accepts every timestamp: how old an event may be was ingest's to say,
+// when it took it.
+var anyTime = event.Window{From: time.Time{}, To: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
+
+// storable refuses what did not come through ingest and breaks its rules: a NaN
+// in the tables would spoil every hour it is in.
+func storable(b *event.Batch, i int) error {
+	var err *event.FieldError
+	if b.Kind == event.KindPerformance {
+		err = b.Performance[i].Validate(anyTime)
+	} else {
+		err = b.Usage[i].Validate(anyTime)
+	}
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+// handle stores a batch and acknowledges its messages. It returns when that is
+// done, or without acknowledging when the writer is told to end.
+func (w *Writer) handle(b *batch) {
+	release := w.hold(b.messages)
+	defer release()
+	started := time.Now()
+	total, err := w.keep(b, b.rows)
+	if err == nil {
+		err = w.keepLedger(b)
+	}
+	if err != nil {
+		w.log.Warn("writer: batch left for another time", "messages", len(b.messages), "error", err)
+		return
+	}
+	if w.hooks.AfterCommit != nil {
+		w.hooks.AfterCommit()
+	}
+	for _, m := range b.messages {
+		if err := m.Ack(); err != nil { // it comes again, and is found stored
+			w.log.Debug("writer: ack not sent", "sequence", m.Sequence, "error", err)
+		}
+	}
+	w.observe(b, total, time.Since(started))
+}
+
+// keep stores rows, whatever it takes: it waits out an outage, makes missing
+// partitions, runs again after a clash, and halves the rows to find the one
+// whose content the database refuses. An error means that the writer ends.
+func (w *Writer) keep(b *batch, r rows) (outcome, error) {
+	if r.len() == 0 {
+		return outcome{}, nil
+	}
+	for try := 0; ; try++ {
+		out, err := w.attempt(r)
+		switch postgres.Classify(err) {
+		case postgres.Fine:
+			w.recovered()
+			return out, nil
+		case postgres.Content:
+			return w.isolate(b, r, err)
+		case postgres.Clash:
+			if !w.sleep(time.Duration(min(try+1, 20)) * 5 * time.Millisecond) {
+				return outcome{}, err
+			}
+			continue
+		case postgres.NoPartition:
+			if err = w.makePartitions(r); err == nil {
+				continue
+			}
+		}
+		if werr := w.waitOut(try, err); werr != nil {
+			return outcome{}, werr
+		}
+	}
+}
+
+func (w *Writer) attempt(r rows) (outcome, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, w.cfg.StoreTimeout)
+	defer cancel()
+	return w.store.put(ctx, r)
+}
+
+func (w *Writer) makePartitions(r rows) error {
+	ctx, cancel := context.WithTimeout(w.ctx, w.cfg.StoreTimeout)
+	defer cancel()
+	return w.store.ensureFor(ctx, r)
+}
+
+// isolate stores the halves of rows that cannot be stored together, and buries
+// the event that cannot be stored alone.
+func (w *Writer) isolate(b *batch, r rows, reason error) (outcome, error) {
+	if r.len() == 1 {
+		m, part := b.find(r)
+		w.buryEvent(m, part, reason)
+		return outcome{}, w.ctx.Err()
+	}
+	first, second := r.halves()
+	one, err := w.keep(b, first)
+	if err != nil {
+		return one, err
+	}
+	two, err := w.keep(b, second)
+	return outcome{one.stored + two.stored, one.duplicate + two.duplicate, one.summarised + two.summarised}, err
+}
+
+// find returns the message a single row came in, and the row as a batch.
+func (b *batch) find(r rows) (*stream.Message, event.Batch) {
+	var part event.Batch
+	if len(r.performance) == 1 {
+		part = event.Batch{App: r.performance[0].App, Kind: event.KindPerformance, Performance: r.performance}
+	} else {
+		part = event.Batch{App: r.usage[0].App, Kind: event.KindUsage, Usage: r.usage}
+	}
+	key := keyOf(&part, 0)
+	if b.origin == nil {
+		b.origin = map[origin]*stream.Message{}
+		for _, m := range b.messages {
+			if decoded, err := m.Decode(); err == nil { // those that do not decode are buried already
+				for i := range decoded.Len() {
+					b.origin[keyOf(decoded, i)] = m
+				}
+			}
+		}
+	}
+	return b.origin[key], part
+}
+
+func keyOf(b *event.Batch, i int) origin {
+	if b.Kind == event.KindPerformance {
+		return origin{b.Performance[i].ID, b.Performance[i].Timestamp}
+	}
+	return origin{b.Usage[i].ID, b.Usage[i].Timestamp}
+}
+
+func (w *Writer) buryEvent(m *stream.Message, one event.Batch, reason error) {
+	key := keyOf(&one, 0)
+	w.bury(m, one.Encode(nil), fmt.Sprintf("%x", key.id), one.Len(), reason)
+}
+
+// bury puts data of a message onto the dead letters, and waits for the log if
+// it must: the message is acknowledged after it.
+func (w *Writer) bury(m *stream.Message, data []byte, part string, events int, reason error) {
+	for {
+		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
+		err := w.grave.Bury(ctx, m, data, part, reason)
+		cancel()
+		if err == nil {
+			w.metrics.dead.Add(float64(events))
+			w.tally.add(stream.LedgerEntry{App: m.App, Kind: m.Kind, Outcome: stream.OutcomeDead, Events: int64(events)})
+			w.log.Error("writer: moved to the dead letters", "sequence", m.Sequence, "subject", m.Subject, "reason", reason,
+				"correlation_ids", strings.Join(m.Correlations(), ","))
+			return
+		}
+		w.log.Warn("writer: dead letter not written yet", "sequence", m.Sequence, "error", err)
+		if errors.Is(w.ctx.Err(), context.Canceled) {
+			return // not acknowledged: it comes again
+		}
+		w.sleep(time.Second)
+	}
+}
+
+// observe counts a stored batch, and leaves a trace of which requests are in it.
+func (w *Writer) observe(b *batch, out outcome, took time.Duration) {
+	w.metrics.observe(out, b.rows.len(), took)
+	w.tally.batch(b.rows, out)
+	if !w.log.Enabled(w.ctx, slog.LevelDebug) {
+		return
+	}
+	var ids []string
+	for _, m := range b.messages {
+		ids = append(ids, m.Correlations()...)
+	}
+	w.log.Debug("writer: stored", "messages", len(b.messages), "rows", b.rows.len(), "new", out.stored,
+		"duplicate", out.duplicate, "summarised", out.summarised, "took", took, "correlation_ids", strings.Join(ids, ","))
+}
