@@ -1,0 +1,83 @@
+package query
+
+import (
+	"slices"
+	"time"
+
+	"github.com/lakepulse/lakepulse/api"
+)
+
+// buckets cuts a range into pieces of equal meaning: five minutes, hours, or
+// the days of a time zone.
+type buckets struct {
+	interval api.Interval
+	starts   []time.Time // of the daily ones and, last, the end of the last; else nil
+}
+
+// newBuckets returns the buckets that cover rng. Days begin at the zone's
+// midnight, so one of a clock change has 23 or 25 hours.
+func newBuckets(interval api.Interval, rng timeRange, zone *time.Location) buckets {
+	b := buckets{interval: interval}
+	if interval != api.IntervalDaily {
+		return b
+	}
+	y, m, d := rng.start.In(zone).Date()
+	for i := 0; ; i++ {
+		at := midnight(y, m, d+i, zone)
+		b.starts = append(b.starts, at)
+		if !at.Before(rng.end) {
+			return b
+		}
+	}
+}
+
+// midnight returns the moment a day begins. Where clocks skip midnight itself
+// the day begins at the first moment there is.
+func midnight(y int, m time.Month, d int, zone *time.Location) time.Time {
+	t := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	wanted := time.Date(y, m, d, 12, 0, 0, 0, time.UTC).Day()
+	for t.In(zone).Day() != wanted {
+		t = t.Add(30 * time.Minute)
+	}
+	return t.UTC()
+}
+
+func (b buckets) width() time.Duration {
+	if b.interval == api.Interval5Min {
+		return 5 * time.Minute
+	}
+	return time.Hour
+}
+
+// of returns the start of the bucket that t lies in.
+func (b buckets) of(t time.Time) time.Time {
+	if b.starts == nil {
+		return t.Truncate(b.width())
+	}
+	i, found := slices.BinarySearchFunc(b.starts, t, time.Time.Compare)
+	if !found {
+		i = max(0, i-1)
+	}
+	return b.starts[i]
+}
+
+// end returns the end of the bucket that starts at start.
+func (b buckets) end(start time.Time) time.Time {
+	if b.starts == nil {
+		return start.Add(b.width())
+	}
+	i, _ := slices.BinarySearchFunc(b.starts, start, time.Time.Compare)
+	return b.starts[min(i+1, len(b.starts)-1)]
+}
+
+// column appends the SQL of a row's bucket.
+func (b buckets) column(s *statement) *statement {
+	switch b.interval {
+	case api.Interval5Min:
+		return s.add(`date_bin('5 minutes', "timestamp", timestamptz 'epoch')`)
+	case api.IntervalHourly:
+		return s.add(`date_bin('1 hour', "timestamp", timestamptz 'epoch')`)
+	}
+	place := s.arg(b.starts)
+	return s.add(`(` + place + `::timestamptz[])[width_bucket("timestamp", ` + place + `::timestamptz[])]`)
+}

@@ -1,0 +1,39 @@
+package query
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/fx"
+
+	"github.com/lakepulse/lakepulse/pkg/httpapi"
+)
+
+// Module offers the admin API's routes. It needs a Config, the pool, a logger
+// and a clock.
+var Module = fx.Module("query", fx.Provide(provide))
+
+type moduleIn struct {
+	fx.In
+
+	Config Config
+	Pool   *pgxpool.Pool
+	Log    *slog.Logger
+	Clock  func() time.Time
+}
+
+type moduleOut struct {
+	fx.Out
+
+	Service *Service
+	Routes  []httpapi.Route `group:"routes,flatten"`
+}
+
+func provide(in moduleIn) (moduleOut, error) {
+	s, err := New(Params{Pool: in.Pool, Log: in.Log, Clock: in.Clock, Config: in.Config})
+	if err != nil {
+		return moduleOut{}, err
+	}
+	return moduleOut{Service: s, Routes: s.Routes()}, nil
+}

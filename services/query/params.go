@@ -1,0 +1,150 @@
+package query
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // zone names must be known where the system has no zone files
+	"unicode/utf8"
+
+	"github.com/lakepulse/lakepulse/api"
+)
+
+// params reads query parameters. The first rule that is broken stays in err and
+// everything after it reads as absent, so that a Decode checks once.
+type params struct {
+	q   url.Values
+	err error
+}
+
+// open starts reading a request's parameters and its range.
+func (s *Service) open(r *http.Request) (*params, timeRange) {
+	p := &params{q: r.URL.Query()}
+	rng, err := parseRange(p.q, s.clock(), s.config.AggregateRetention)
+	p.err = err
+	return p, rng
+}
+
+func (p *params) fail(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+func (p *params) given(name string) bool { return p.err == nil && p.q.Has(name) }
+
+// text returns a parameter of 1 to most characters, "" when it is absent.
+func (p *params) text(name string, most int) string {
+	if !p.given(name) {
+		return ""
+	}
+	v := p.q.Get(name)
+	switch {
+	case v == "":
+		p.fail(refuse(name, "empty", "%s must not be empty", name))
+	case !utf8.ValidString(v) || strings.ContainsRune(v, 0):
+		p.fail(refuse(name, "text", "%s must be text in UTF-8 without NUL", name))
+	case utf8.RuneCountInString(v) > most:
+		p.fail(refuse(name, "too_long", "%s must not be longer than %d characters", name, most))
+	default:
+		return v
+	}
+	return ""
+}
+
+// required is text that must be there.
+func (p *params) required(name string, most int) string {
+	if p.err == nil && !p.q.Has(name) {
+		p.fail(refuse(name, "required", "%s is required", name))
+	}
+	return p.text(name, most)
+}
+
+func (p *params) boolean(name string) bool {
+	if !p.given(name) {
+		return false
+	}
+	switch p.q.Get(name) {
+	case "true":
+		return true
+	case "false":
+		return false
+	}
+	p.fail(refuse(name, "boolean", "%s must be true or false", name))
+	return false
+}
+
+func (p *params) limit(standard int) int {
+	if !p.given("limit") {
+		return standard
+	}
+	n, err := strconv.Atoi(p.q.Get("limit"))
+	if err != nil || n < 1 || n > 1000 {
+		p.fail(refuse("limit", "1_to_1000", "limit must be a number from 1 to 1000"))
+		return standard
+	}
+	return n
+}
+
+// choice returns a parameter that must be one of a few values, or standard.
+func choice[T ~string](p *params, name string, standard T, allowed ...T) T {
+	if !p.given(name) {
+		return standard
+	}
+	v := T(p.q.Get(name))
+	if !slices.Contains(allowed, v) {
+		names := make([]string, len(allowed))
+		for i, a := range allowed {
+			names[i] = string(a)
+		}
+		p.fail(refuse(name, "unknown", "%s must be one of %s", name, strings.Join(names, ", ")))
+		return standard
+	}
+	return v
+}
+
+// zone returns the location of time_zone, UTC when it is absent.
+func (p *params) zone() *time.Location {
+	name := p.text("time_zone", 64)
+	if name == "" {
+		return time.UTC
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil || name == "Local" { // Local would be the server's zone, which says nothing to anybody
+		p.fail(refuse("time_zone", "iana", "time_zone must be an IANA name, such as Europe/Berlin"))
+		return time.UTC
+	}
+	return loc
+}
+
+// filter narrows a question; "" is everything.
+type filter struct {
+	app       string
+	endpoint  string
+	method    string
+	eventType string
+}
+
+func (p *params) app() string { return p.text("app", 100) }
+
+// requestFilter reads the parameters that narrow requests.
+func (p *params) requestFilter() filter {
+	return filter{app: p.app(), endpoint: p.text("endpoint", 500), method: p.text("method", 32)}
+}
+
+// eventFilter reads the parameters that narrow usage events.
+func (p *params) eventFilter() filter {
+	return filter{app: p.app(), eventType: p.text("event_type", 100)}
+}
+
+// interval reads interval and time_zone, "" when the caller leaves it to us.
+func (p *params) interval(rng timeRange) (api.Interval, *time.Location) {
+	iv := choice(p, "interval", "", api.Interval5Min, api.IntervalHourly, api.IntervalDaily)
+	if iv == api.Interval5Min && rng.length() > day {
+		p.fail(refuse("interval", "too_fine", "interval must be hourly or daily for a range of more than 24 hours"))
+	}
+	return iv, p.zone()
+}

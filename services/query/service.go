@@ -1,0 +1,58 @@
+package query
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lakepulse/lakepulse/pkg/httpapi"
+)
+
+// Params are what the service is made of.
+type Params struct {
+	Pool   *pgxpool.Pool
+	Log    *slog.Logger
+	Clock  func() time.Time
+	Config Config
+}
+
+// Service answers the admin API. It holds no state of its own: any number of
+// instances may run.
+type Service struct {
+	store  store
+	log    *slog.Logger
+	clock  func() time.Time
+	config Config
+}
+
+// New returns the service.
+func New(p Params) (*Service, error) {
+	if err := p.Config.Validate(); err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	return &Service{
+		store:  store{pool: p.Pool, timeout: p.Config.Timeout},
+		log:    p.Log.With("component", "query"),
+		clock:  p.Clock,
+		config: p.Config,
+	}, nil
+}
+
+// Routes returns every route of the service.
+func (s *Service) Routes() []httpapi.Route {
+	return []httpapi.Route{
+		s.performance(),
+		s.usage(),
+		s.timeSeries(),
+		s.usageCount(),
+	}
+}
+
+func (s *Service) now() time.Time { return s.clock().UTC() }
+
+// retained reports whether all of a range is still kept.
+func (s *Service) retained(r timeRange) bool {
+	return !r.start.Before(oldest(s.now(), s.config.AggregateRetention))
+}
