@@ -1,11 +1,9 @@
 package embedded
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -91,27 +89,6 @@ func TestOrdinaryUserIsParent(t *testing.T) {
 		p := startPostgres(t, PostgresConfig{DataDir: dir, Fast: true})
 		require.Equal(t, "kept", queryText(t, p.DSN(), "SELECT text FROM kept"))
 	})
-}
-
-func TestOutlivesTheThreadThatStartedIt(t *testing.T) {
-	t.Parallel()
-	dir := dataDir(t)
-	started := make(chan *Postgres)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		p, err := StartPostgres(t.Context(), PostgresConfig{DataDir: dir, Fast: true}, quiet())
-		if err != nil {
-			t.Error(err)
-		}
-		started <- p
-	}()
-	p := <-started
-	require.NotNil(t, p)
-	t.Cleanup(func() { require.NoError(t, p.Close(context.Background())) })
-	for range 3 {
-		require.Equal(t, "1", queryText(t, p.DSN(), "SELECT '1'"))
-		require.False(t, p.run.process.exited())
-	}
 }
 
 func TestLeftovers(t *testing.T) {
