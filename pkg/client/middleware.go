@@ -1,0 +1,231 @@
+package client
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+)
+
+// The error types that Lakepulse gives itself; others are the status code.
+const (
+	ErrorTimeout      = "Timeout"
+	ErrorDisconnected = "ClientDisconnected"
+	ErrorPanic        = "panic"
+	ErrorAborted      = "aborted" // http.ErrAbortHandler: the handler broke the answer off
+)
+
+// StatusClientDisconnected is recorded for a request whose client left before
+// any answer; nginx made the number known.
+const StatusClientDisconnected = 499
+
+// The headers by which the browser tracker ties a request to its tab and to the
+// click that caused it, in the form http.Header keys have.
+const (
+	headerSession     = "X-Lakepulse-Session-Id"
+	headerInteraction = "X-Lakepulse-Interaction-Id"
+	headerTraceparent = "Traceparent"
+	headerCorrelation = "X-Correlation-Id"
+	headerRequestID   = "X-Request-Id"
+	headerEmail       = "X-Forwarded-Email"
+	headerUser        = "X-Forwarded-User"
+)
+
+// Middleware records every request that next serves. Wrapped twice by the same
+// client, a request is recorded once.
+//
+// The endpoint is the template of next's router. An http.ServeMux leaves it in
+// the request it is given, so where a handler between here and the mux copies
+// the request (WithContext, StripPrefix), put [Routed] around the mux.
+func (c *Client) Middleware(next http.Handler) http.Handler {
+	if c == nil || c.off {
+		return next
+	}
+	return &middleware{client: c, next: next}
+}
+
+type middleware struct {
+	client *Client
+	next   http.Handler
+}
+
+func (m *middleware) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	c := m.client
+	if c.exclude.match(r.URL.Path) {
+		m.next.ServeHTTP(rw, r)
+		return
+	}
+	if outer, ok := rw.(interface{ exchange() *writer }); ok && outer.exchange().client == c {
+		m.next.ServeHTTP(rw, r)
+		return
+	}
+	w := &writer{ResponseWriter: rw, client: c, req: r, start: c.cfg.Clock()}
+	defer w.finish()
+	m.next.ServeHTTP(w.wrap(), r)
+	w.returned = true
+}
+
+// finish records the request. It is deferred directly, so that it may recover;
+// panicking again from here keeps the frames of the first panic in the trace.
+func (w *writer) finish() {
+	took := w.client.since(w.start)
+	if w.returned {
+		if !w.settled {
+			w.conclude(took)
+		}
+		return
+	}
+	v := recover() // nil for runtime.Goexit, which goes on by itself
+	if !w.settled {
+		switch {
+		case v != http.ErrAbortHandler: //nolint:errorlint // compared by identity, as net/http does
+			w.settle(http.StatusInternalServerError, ErrorPanic, took)
+		case w.cancelled():
+			w.settle(StatusClientDisconnected, ErrorDisconnected, took)
+		default:
+			w.settle(http.StatusInternalServerError, ErrorAborted, took)
+		}
+	}
+	if v != nil {
+		panic(v)
+	}
+}
+
+// conclude judges a request whose handler returned.
+func (w *writer) conclude(took time.Duration) {
+	switch {
+	case w.stream:
+		// How long the reader stayed says nothing about us: what it waited for is the header.
+		w.settle(w.status, "", w.first)
+	case took > w.client.cfg.TimeoutThreshold:
+		w.settle(http.StatusGatewayTimeout, ErrorTimeout, took)
+	case w.gone || w.status == 0 && w.cancelled():
+		w.settle(StatusClientDisconnected, ErrorDisconnected, took)
+	case w.status == 0:
+		w.settle(http.StatusOK, "", took) // net/http answers 200 for a handler that wrote nothing
+	default:
+		w.settle(w.status, "", took)
+	}
+}
+
+// settle hands the record over; once per request.
+func (w *writer) settle(status int, errorType string, took time.Duration) {
+	w.settled = true
+	c, r := w.client, w.req
+	rec := record{
+		at:          w.start.UnixNano(),
+		took:        took,
+		bytes:       w.bytes,
+		template:    w.template(),
+		method:      knownMethod(r.Method),
+		user:        w.userID(),
+		errorType:   errorType,
+		session:     header(r.Header, headerSession),
+		interaction: header(r.Header, headerInteraction),
+		traceparent: header(r.Header, headerTraceparent),
+		correlation: header(r.Header, headerCorrelation),
+		status:      status,
+	}
+	if rec.correlation == "" {
+		rec.correlation = header(r.Header, headerRequestID)
+	}
+	if rec.template == "" {
+		rec.path = boundedPath(r)
+	}
+	c.performance.offer(&rec)
+}
+
+// template returns the route template, "" where none is known.
+func (w *writer) template() string {
+	if w.route != "" {
+		return w.route
+	}
+	if route := w.client.cfg.Route; route != nil {
+		if t := w.client.ask(route, w.req); t != "" {
+			return t
+		}
+	}
+	return stripMethod(w.req.Pattern)
+}
+
+func (w *writer) userID() string {
+	if w.user != "" {
+		return w.user
+	}
+	if user := w.client.cfg.User; user != nil {
+		return bounded(w.client.ask(user, w.req))
+	}
+	return forwardedUser(w.req)
+}
+
+// ask calls a callback of the app. It runs within the app's requests, which must
+// not fail because counting them did.
+func (c *Client) ask(f func(*http.Request) string, r *http.Request) (answer string) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.notices.say("callback", "a callback of the client's configuration panicked", "panic", v)
+			answer = ""
+		}
+	}()
+	return f(r)
+}
+
+// stripMethod cuts the method off a pattern of http.ServeMux: it is stored apart.
+func stripMethod(pattern string) string {
+	if i := strings.IndexByte(pattern, ' '); i >= 0 {
+		return strings.TrimLeft(pattern[i+1:], " \t")
+	}
+	return pattern
+}
+
+func forwardedUser(r *http.Request) string {
+	if u := header(r.Header, headerEmail); u != "" {
+		return u
+	}
+	return header(r.Header, headerUser)
+}
+
+// header returns the first value of a header, whose key must be canonical: the
+// map is asked directly because canonicalising seven keys is felt.
+func header(h http.Header, key string) string {
+	if v := h[key]; len(v) > 0 {
+		return bounded(v[0])
+	}
+	return ""
+}
+
+// bounded leaves out what is too long to be an id: cut it would be another's, and
+// kept it would let one client fill the ring's memory.
+func bounded(s string) string {
+	if len(s) > event.MaxText {
+		return ""
+	}
+	return s
+}
+
+// boundedPath returns the path for naming the endpoint later. It is part of the
+// request's line, which must not be kept alive when it is long.
+func boundedPath(r *http.Request) string {
+	path := r.URL.Path
+	const most = 1024
+	if len(path) > most {
+		path = path[:most]
+	}
+	if len(r.RequestURI) > most {
+		path = strings.Clone(path)
+	}
+	return path
+}
+
+// knownMethod bounds what a client can make up: one row per method and endpoint.
+func knownMethod(m string) string {
+	switch m {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodHead, http.MethodOptions, http.MethodConnect, http.MethodTrace:
+		return m
+	case "":
+		return http.MethodGet
+	}
+	return "_OTHER"
+}

@@ -1,0 +1,181 @@
+package client
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+)
+
+// record is what the request's path leaves behind: facts, and strings that exist
+// already. Names, ids and times are made of it in the lane.
+type record struct {
+	at          int64 // when the request began, nanoseconds of the local clock
+	took        time.Duration
+	bytes       int64
+	path        string // raw, where template is empty
+	template    string
+	method      string
+	user        string
+	errorType   string
+	session     string
+	interaction string
+	traceparent string
+	correlation string
+	status      int
+}
+
+// filler turns records into events. It belongs to one lane's goroutine.
+type filler struct {
+	cfg   *Config
+	names pathNames
+	clock *offset
+	seq   int64
+	seqs  []int64
+	lost  int64 // of the lane's overflow, as much as seq has already skipped
+}
+
+func newFiller(cfg *Config, clock *offset) *filler {
+	return &filler{
+		cfg: cfg, clock: clock, seqs: make([]int64, cfg.BatchSize),
+		names: pathNames{limit: cfg.MaxEndpoints, seen: make(map[string]struct{})},
+	}
+}
+
+// skip leaves gaps in seq for records that were lost before they got one: a gap
+// is how ingest's side proves a loss.
+func (f *filler) skip(overflow int64) {
+	f.seq += overflow - f.lost
+	f.lost = overflow
+}
+
+// fill appends one event for each record to b, except those that Before leaves
+// out (withheld) and those it panics on (broken).
+func (f *filler) fill(records []record, b *event.Batch) (withheld, broken int) {
+	ids := newIDs(len(records))
+	shift := f.clock.now()
+	for i := range records {
+		b.Performance = append(b.Performance, event.Performance{})
+		p := &b.Performance[len(b.Performance)-1]
+		f.event(&records[i], shift, p)
+		if f.cfg.Before != nil {
+			keep, ok := f.before(p, records[i].bytes)
+			if !keep {
+				b.Performance = b.Performance[:len(b.Performance)-1]
+				if !ok {
+					f.seq++
+					broken++
+				} else {
+					withheld++
+				}
+				continue
+			}
+			sanitize(p)
+		}
+		f.seq++
+		n := len(b.Performance) - 1
+		f.seqs[n] = f.seq
+		p.Seq = &f.seqs[n]
+		p.ID = ids.next(p.Timestamp)
+	}
+	return withheld, broken
+}
+
+func (f *filler) event(r *record, shift time.Duration, p *event.Performance) {
+	*p = event.Performance{
+		Timestamp:      time.Unix(0, r.at).Add(shift),
+		App:            f.cfg.App,
+		Instance:       f.cfg.Instance,
+		Endpoint:       r.template,
+		Method:         r.method,
+		StatusCode:     r.status,
+		ResponseTimeMS: float64(max(r.took, 0).Microseconds()) / 1000,
+		UserID:         r.user,
+		ErrorType:      r.errorType,
+		AppVersion:     f.cfg.AppVersion,
+		SessionID:      r.session,
+		InteractionID:  r.interaction,
+		TraceID:        traceID(r.traceparent),
+		CorrelationID:  r.correlation,
+	}
+	if p.Endpoint == "" {
+		p.Endpoint = f.names.name(r.path)
+	}
+	sanitize(p)
+}
+
+// before keeps a panic of the app's hook from ending the app: ours is a goroutine
+// nobody else recovers. What the hook meant to remove stays here.
+func (f *filler) before(p *event.Performance, bytes int64) (keep, ok bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			keep, ok = false, false
+		}
+	}()
+	return f.cfg.Before(p, bytes), true
+}
+
+// sanitize makes the event one that ingest accepts: what came with a request can
+// hold anything, and one bad text would have the whole record refused.
+func sanitize(p *event.Performance) {
+	p.Endpoint = clean(p.Endpoint, event.MaxEndpoint)
+	p.UserID = clean(p.UserID, event.MaxText)
+	p.ErrorType = clean(p.ErrorType, event.MaxText)
+	p.SessionID = clean(p.SessionID, event.MaxText)
+	p.InteractionID = clean(p.InteractionID, event.MaxText)
+	p.CorrelationID = clean(p.CorrelationID, event.MaxText)
+	if p.Endpoint == "" {
+		p.Endpoint = "/"
+	}
+	p.StatusCode = min(max(p.StatusCode, 100), 599)
+	p.Normalize()
+}
+
+// clean returns s as valid UTF-8 without NUL and of at most most characters.
+func clean(s string, most int) string {
+	if plain(s) && len(s) <= most {
+		return s
+	}
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "")
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	for i := range s {
+		if most == 0 {
+			return s[:i]
+		}
+		most--
+	}
+	return s
+}
+
+// plain reports whether s is printable ASCII, as nearly all texts are.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// traceID returns the trace id of a W3C traceparent, "" for what is none.
+func traceID(traceparent string) string {
+	if len(traceparent) < 55 || traceparent[2] != '-' || traceparent[35] != '-' {
+		return ""
+	}
+	id := traceparent[3:35]
+	zero := true
+	for i := range len(id) {
+		c := id[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return ""
+		}
+		zero = zero && c == '0'
+	}
+	if zero {
+		return ""
+	}
+	return id
+}
