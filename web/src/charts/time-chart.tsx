@@ -1,0 +1,174 @@
+import { useId, useMemo, useState } from "react";
+import {
+  Bar,
+  CartesianGrid,
+  ComposedChart,
+  Line,
+  ReferenceArea,
+  ReferenceLine,
+  ResponsiveContainer,
+  Tooltip,
+  XAxis,
+  YAxis,
+  type DotItemDotProps,
+  type MouseHandlerDataParam,
+} from "recharts";
+
+import type { Interval } from "@/series/interval";
+import type { Point } from "@/series/point";
+import { tickText, timeTicks } from "@/series/ticks";
+
+import type { Series } from "./series";
+import { PointTooltip } from "./tooltip";
+
+export interface Deploy {
+  readonly time: Date;
+  readonly text: string;
+}
+
+export interface TimeChartProps {
+  readonly label: string;
+  readonly points: readonly Point[];
+  readonly interval: Interval;
+  readonly series: readonly Series[];
+  /** What the tooltip lists: more than is drawn where two charts share one tooltip. Empty for no tooltip. */
+  readonly tooltip: readonly Series[];
+  readonly axis: (value: number) => string;
+  /** Charts of one group move their crosshair together. */
+  readonly group?: string;
+  readonly deploys?: readonly Deploy[];
+  /** A stretch was dragged, or one bucket clicked: both edges are buckets, inclusive. */
+  readonly onSelect?: (first: Point, last: Point) => void;
+}
+
+const margin = { top: 8, right: 12, bottom: 0, left: 0 };
+const axisText = { fontSize: 11, fill: "var(--muted-foreground)" };
+const time = (point: Point) => point.time.getTime();
+
+export default function TimeChart(props: TimeChartProps) {
+  const { label, points, interval, series, tooltip, axis, group, deploys = [] } = props;
+  const hatch = useId();
+  const drag = useDrag(points, props.onSelect);
+  const ticks = useMemo(() => timeTicks(points.map((point) => point.time), 9).map((moment) => moment.getTime()), [points]);
+  const open = points.filter((point) => !point.complete);
+  const [firstOpen, lastOpen] = [open[0], open.at(-1)];
+
+  return (
+    <ResponsiveContainer width="100%" height="100%">
+      <ComposedChart
+        data={points as Point[]}
+        margin={margin}
+        barCategoryGap={points.length > 150 ? 0 : "12%"}
+        title={label}
+        {...(group === undefined ? {} : { syncId: group })}
+        {...drag.handlers}
+      >
+        <defs>
+          <pattern id={hatch} width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+            <line x1="0" y1="0" x2="0" y2="5" stroke="var(--hatch)" strokeWidth="1.5" />
+          </pattern>
+        </defs>
+        <CartesianGrid vertical={false} stroke="var(--chart-line)" />
+        <XAxis
+          dataKey={time}
+          scale="band"
+          ticks={ticks}
+          interval="preserveStart"
+          minTickGap={16}
+          tickFormatter={(moment: number) => tickText(new Date(moment))}
+          tick={axisText}
+          tickLine={false}
+          stroke="var(--border)"
+        />
+        <YAxis width={56} domain={[0, "auto"]} tickFormatter={axis} tick={axisText} tickLine={false} axisLine={false} allowDecimals={series[0]?.kind !== "bar"} />
+        {firstOpen !== undefined && lastOpen !== undefined && (
+          <ReferenceArea x1={time(firstOpen)} x2={time(lastOpen)} fill={`url(#${hatch})`} fillOpacity={0.7} ifOverflow="hidden" />
+        )}
+        {markersOf(deploys, points).map(({ at, text }) => (
+          <ReferenceLine key={at} x={at} stroke="var(--muted-foreground)" strokeDasharray="2 3" label={{ value: text, position: "insideTopLeft", ...axisText }} />
+        ))}
+        {series.map((one) => (one.kind === "bar" ? barOf(one) : lineOf(one, points)))}
+        {drag.area !== null && <ReferenceArea x1={time(drag.area[0])} x2={time(drag.area[1])} fill="var(--primary)" fillOpacity={0.15} />}
+        <Tooltip
+          isAnimationActive={false}
+          cursor={{ stroke: "var(--muted-foreground)", strokeWidth: 1, fill: "var(--muted-foreground)", fillOpacity: 0.12 }}
+          wrapperStyle={{ zIndex: 20 }}
+          content={({ active, payload }) => {
+            const point = payload[0]?.payload as Point | undefined;
+            if (!active || point === undefined || tooltip.length === 0) return null;
+            return <PointTooltip point={point} interval={interval} series={tooltip} />;
+          }}
+        />
+      </ComposedChart>
+    </ResponsiveContainer>
+  );
+}
+
+function barOf(series: Series) {
+  return <Bar key={series.key} dataKey={series.value} name={series.name} stackId="all" fill={series.colour} isAnimationActive={false} />;
+}
+
+function lineOf(series: Series, points: readonly Point[]) {
+  /** A bucket between two gaps has no line to be seen by. */
+  const loneDot = ({ cx, cy, index, key }: DotItemDotProps) => {
+    const alone = [index - 1, index + 1].every((beside) => points[beside] === undefined || series.value(points[beside]) === null);
+    if (!alone || cx === undefined || cy === undefined || Number.isNaN(cy)) return <g key={key} />;
+    return <circle key={key} cx={cx} cy={cy} r={2.5} fill={series.colour} />;
+  };
+  return (
+    <Line
+      key={series.key}
+      dataKey={series.value}
+      name={series.name}
+      type="linear"
+      stroke={series.colour}
+      strokeWidth={1.5}
+      {...(series.dash === undefined ? {} : { strokeDasharray: series.dash })}
+      dot={loneDot}
+      activeDot={{ r: 3.5, strokeWidth: 0 }}
+      connectNulls={false}
+      isAnimationActive={false}
+    />
+  );
+}
+
+/** Deploys at the buckets they fall into; several in one bucket share a marker. */
+function markersOf(deploys: readonly Deploy[], points: readonly Point[]): { at: number; text: string }[] {
+  const found = new Map<number, string[]>();
+  for (const deploy of deploys) {
+    const bucket = points.findLast((point) => point.time <= deploy.time);
+    if (bucket !== undefined) found.set(time(bucket), [...(found.get(time(bucket)) ?? []), deploy.text]);
+  }
+  return [...found].map(([at, texts]) => ({ at, text: texts.join(", ") }));
+}
+
+/** Dragging over buckets selects them; a click is a drag over one. */
+function useDrag(points: readonly Point[], onSelect: TimeChartProps["onSelect"]) {
+  const [dragged, setDragged] = useState<readonly [number, number] | null>(null);
+  if (onSelect === undefined) return { handlers: {}, area: null };
+
+  const at = (state: MouseHandlerDataParam) => (state.activeTooltipIndex == null ? null : Number(state.activeTooltipIndex));
+  const edges = (pair: readonly [number, number]) => {
+    const [first, last] = [points[Math.min(...pair)], points[Math.max(...pair)]];
+    return first === undefined || last === undefined ? null : ([first, last] as const);
+  };
+  const handlers = {
+    style: { cursor: "crosshair", userSelect: "none" } as const,
+    onMouseDown: (state: MouseHandlerDataParam) => {
+      const index = at(state);
+      if (index !== null) setDragged([index, index]);
+    },
+    onMouseMove: (state: MouseHandlerDataParam) => {
+      const index = at(state);
+      if (dragged !== null && index !== null && index !== dragged[1]) setDragged([dragged[0], index]);
+    },
+    onMouseUp: () => {
+      const selected = dragged === null ? null : edges(dragged);
+      setDragged(null);
+      if (selected !== null) onSelect(...selected);
+    },
+    onMouseLeave: () => setDragged(null),
+  };
+  const moved = dragged !== null && dragged[0] !== dragged[1];
+  return { handlers, area: moved ? edges(dragged) : null };
+}

@@ -1,0 +1,22 @@
+import type { Query } from "@/api/client";
+
+import { intervalFor, rangeQuery, viewerZone } from "./range";
+import type { View } from "./view";
+
+/** What every metrics read has in common: range, app and how to count. */
+export function commonQuery(view: View): Query {
+  return {
+    ...rangeQuery(view.range),
+    app: view.app,
+    include_anonymous: view.includeAnonymous,
+    exact: view.exact,
+  };
+}
+
+/** For reads that answer in buckets: their width, and where the viewer's days begin. */
+export function bucketQuery(view: View): Query {
+  const interval = intervalFor(view.range);
+  return { ...commonQuery(view), interval, time_zone: interval === "daily" ? viewerZone() : undefined };
+}
+
+export const keyOf = (query: Query): string => JSON.stringify(query);
