@@ -43,6 +43,7 @@ func New(p Params) (*Service, error) {
 // Routes returns every route of the service.
 func (s *Service) Routes() []httpapi.Route {
 	return []httpapi.Route{
+		s.me(),
 		s.performance(),
 		s.usage(),
 		s.timeSeries(),
