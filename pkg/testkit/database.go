@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -53,16 +54,6 @@ func OwnPostgres(t testing.TB) *embedded.Postgres {
 	t.Cleanup(func() { require.NoError(t, server.Close(context.Background())) })
 	require.NoError(t, postgres.MigrateUp(ctx, server.DSN()))
 	return server
-}
-
-// DataDir makes an empty directory that lives as long as the test and that an embedded
-// PostgreSQL can use in place; t.TempDir is closed to the user it runs as under root.
-func DataDir(t testing.TB) string {
-	t.Helper()
-	dir, err := embedded.ScratchDir("lakepulse-test-*")
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	return dir
 }
 
 // shared is the one server of this test process.
@@ -123,10 +114,11 @@ func (s *sharedServer) start(ctx context.Context) error {
 		s.adminDSN = given
 		return nil
 	}
-	dir, err := embedded.ScratchDir("lakepulse-test-*")
+	dir, err := scratchDir()
 	if err != nil {
 		return err
 	}
+	removeAbandoned(filepath.Dir(dir))
 	// Its log belongs to no one test; what matters of it is in the errors it returns.
 	server, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: dir, Fast: true}, slog.New(slog.DiscardHandler))
 	if err != nil {
