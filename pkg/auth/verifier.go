@@ -108,7 +108,7 @@ func (v *Verifier) run(ctx context.Context) {
 			return
 		}
 		level := slog.LevelDebug // an outage is said once, not every second
-		if followed || !quiet {
+		if (followed || !quiet) && !errors.Is(err, jetstream.ErrBucketNotFound) { // a first start makes it in a moment
 			level = slog.LevelWarn
 		}
 		v.logger.Log(ctx, level, "watch of the API keys broke, beginning again", "error", err)
