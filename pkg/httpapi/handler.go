@@ -67,7 +67,7 @@ func newDurations(reg prometheus.Registerer) *prometheus.HistogramVec {
 // around is what every request passes, whatever serves it.
 func (h *handler) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id, r := correlate(r)
+		id, inner := correlate(r)
 		header := w.Header()
 		header.Set(HeaderCorrelation, id)
 		header.Set("X-Content-Type-Options", "nosniff")
@@ -75,7 +75,8 @@ func (h *handler) around(next http.Handler) http.Handler {
 		header.Set("Referrer-Policy", "same-origin")
 		header.Set("Cross-Origin-Opener-Policy", "same-origin")
 		header.Set("Content-Security-Policy", contentSecurityPolicy)
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, inner)
+		r.Pattern = inner.Pattern // for those around us, who hold the outer request
 	})
 }
 

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/golang-migrate/migrate/v4"
 	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/lakepulse/lakepulse/migrations"
@@ -98,4 +100,43 @@ func withMigrations(ctx context.Context, cfg Config, f func(*migrate.Migrate) er
 		err = errors.Join(err, srcErr, dbErr)
 	}()
 	return f(m)
+}
+
+// CheckVersion returns an error unless the schema has the version this program
+// was built for, or a newer one, and is whole. It needs no right but to read.
+func CheckVersion(ctx context.Context, pool *pgxpool.Pool) error {
+	var have uint
+	var dirty bool
+	if err := pool.QueryRow(ctx, `SELECT version, dirty FROM schema_migrations`).Scan(&have, &dirty); err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	want, err := newestVersion()
+	if err != nil {
+		return err
+	}
+	switch {
+	case dirty:
+		return fmt.Errorf("the migration to version %d broke half-way", have)
+	case have < want:
+		return fmt.Errorf("the schema has version %d, this program needs %d: run `lakepulse migrate up`", have, want)
+	}
+	return nil
+}
+
+func newestVersion() (uint, error) {
+	source, err := iofs.New(migrations.Files, ".")
+	if err != nil {
+		return 0, fmt.Errorf("read migrations: %w", err)
+	}
+	version, err := source.First()
+	for err == nil {
+		var next uint
+		if next, err = source.Next(version); err == nil {
+			version = next
+		}
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return 0, fmt.Errorf("read migrations: %w", err)
+	}
+	return version, nil
 }

@@ -86,7 +86,7 @@ func (w *Writer) Start() {
 	}
 	w.care.Go(func() { w.every(w.cfg.PositionEvery, "position", w.recordPosition) })
 	w.care.Go(func() { w.every(w.cfg.StatusEvery, "status", w.recordStatus) })
-	w.care.Go(func() { w.every(time.Hour, "partitions", w.prepareDays) })
+	w.care.Go(func() { w.prepare() })
 }
 
 // Stop lets what is being stored finish until ctx ends, gives back the rest and
@@ -221,8 +221,12 @@ func (w *Writer) worker() {
 func (w *Writer) every(d time.Duration, what string, f func(context.Context) error) {
 	tick := time.NewTicker(d)
 	defer tick.Stop()
-	failing := false
-	for {
+	for failing := false; ; {
+		select {
+		case <-w.stopping:
+			return
+		case <-tick.C:
+		}
 		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
 		err := f(ctx)
 		cancel()
@@ -232,16 +236,16 @@ func (w *Writer) every(d time.Duration, what string, f func(context.Context) err
 			w.log.Info("writer: " + what + " written again")
 		}
 		failing = err != nil
-		wait := tick.C
-		if failing && d > time.Minute {
-			wait = time.After(5 * time.Second)
-		}
-		select {
-		case <-w.stopping:
-			return
-		case <-wait:
-		}
 	}
+}
+
+// prepare keeps the partitions of the days to come ready. One that is missing
+// all the same is made when its first row comes.
+func (w *Writer) prepare() {
+	if err := w.prepareDays(w.ctx); err != nil && w.ctx.Err() == nil {
+		w.log.Warn("writer: partitions not prepared; they are made when they are needed", "error", err)
+	}
+	w.every(time.Hour, "partitions", w.prepareDays)
 }
 
 // sleep waits and reports whether the writer goes on.

@@ -1,0 +1,126 @@
+package services
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"go.uber.org/fx"
+
+	"github.com/lakepulse/lakepulse/api"
+	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/services/aggregate"
+	"github.com/lakepulse/lakepulse/services/ingest"
+	"github.com/lakepulse/lakepulse/services/query"
+	"github.com/lakepulse/lakepulse/services/writer"
+)
+
+// Config is everything a process can be told, nested by module.
+type Config struct {
+	Target    Target
+	Version   string
+	Listen    string // the API and the dashboard
+	OpsListen string // metrics, health, profiles; "" for none
+	DataDir   string // of the embedded parts
+	NATS      stream.ConnectConfig
+	Topology  stream.Topology
+	Database  postgres.Config
+	Migrate   bool // bring the schema up to date before starting
+	Auth      auth.Config
+	Collect   Collect
+	Ingest    ingest.Config
+	Writer    writer.Config
+	Query     query.Config
+	Aggregate aggregate.Config
+	Clock     func() time.Time
+}
+
+// Collect says where the product sends the records of itself when it has no
+// connection to the log.
+type Collect struct {
+	URL string
+	Key string
+}
+
+// DefaultConfig returns the documented defaults.
+func DefaultConfig() Config {
+	return Config{
+		Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", DataDir: "./.lakepulse",
+		Topology: stream.DefaultTopology(), Database: postgres.DefaultConfig(), Migrate: true, Auth: auth.DefaultConfig(),
+		Ingest: ingest.DefaultConfig(), Writer: writer.DefaultConfig(), Query: query.DefaultConfig(),
+		Aggregate: aggregate.DefaultConfig(), Clock: time.Now,
+	}
+}
+
+// SetRetention sets how long raw rows and aggregates live, and what follows
+// from it: the log keeps a day more than the raw window.
+func (c *Config) SetRetention(raw, aggregates time.Duration) {
+	c.Ingest.RawRetention, c.Writer.RawRetention, c.Query.RawRetention, c.Aggregate.RawRetention = raw, raw, raw, raw
+	c.Query.AggregateRetention, c.Aggregate.AggregateRetention = aggregates, aggregates
+	c.Topology.MaxAge = raw + 24*time.Hour
+}
+
+// SetGovernance sets at how many rows a table is worth a warning and an alert.
+func (c *Config) SetGovernance(warn, alert int64) {
+	c.Query.WarnRows, c.Query.AlertRows = warn, alert
+	c.Aggregate.WarnRows, c.Aggregate.AlertRows = warn, alert
+}
+
+// settle copies what several modules need to know from its one place.
+func (c Config) settle() Config {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown" // a name for people; uniqueness comes from the process id
+	}
+	instance := fmt.Sprintf("%s-%d", host, os.Getpid())
+	c.Writer.Topology = c.Topology
+	c.Writer.Instance, c.Ingest.Instance = instance, "ingest/"+instance
+	c.Ingest.Keyless = c.Auth.Mode == auth.ModeDev
+	c.Query.AuthMode, c.Query.Version = api.MeAuthMode(c.Auth.Mode), c.Version
+	return c
+}
+
+// Validate returns every rule the configuration breaks.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Auth.Mode == auth.ModeDev && !loopback(c.Listen) {
+		errs = append(errs, fmt.Errorf("--listen %s: dev authentication makes every caller an administrator, so it only listens on loopback; use --auth databricks", c.Listen))
+	}
+	if c.Target != Standalone && c.NATS.URL == "" {
+		errs = append(errs, errors.New("NATS_URL: is required (only standalone brings its own NATS)"))
+	}
+	usesDatabase := c.Target != Ingest
+	if usesDatabase && c.Target != Standalone && c.Database.URL == "" && os.Getenv("PGHOST") == "" {
+		errs = append(errs, errors.New("DATABASE_URL or PGHOST: is required (only standalone brings its own Postgres)"))
+	}
+	if usesDatabase {
+		errs = append(errs, c.Database.Validate())
+	}
+	if c.Target != Writer {
+		errs = append(errs, c.Auth.Validate())
+	}
+	return errors.Join(append(errs, c.Topology.Validate(), c.Ingest.Validate(), c.Writer.Validate(), c.Query.Validate(),
+		c.Aggregate.Validate())...)
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// parts supplies each module its own part of the configuration.
+func (c Config) parts() fx.Option {
+	c = c.settle()
+	return fx.Supply(c.Auth, c.Ingest, c.Writer, c.Query, c.Aggregate, c.Topology, c.Clock)
+}

@@ -1,0 +1,88 @@
+package services
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/nats-io/nats.go"
+	"go.uber.org/fx"
+
+	"github.com/lakepulse/lakepulse/pkg/embedded"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+)
+
+// embeddedParts starts the log and the database inside the process, each unless
+// the configuration names one outside. They start before everything that uses
+// them and stop after it.
+var embeddedParts = fx.Module("embedded parts", fx.Provide(lockData, startLog, startDatabase))
+
+// dataLock is held as long as this process uses its data directory.
+type dataLock struct{}
+
+func lockData(lc fx.Lifecycle, cfg Config) (dataLock, error) {
+	release, err := embedded.LockDataDir(cfg.DataDir)
+	if err != nil {
+		return dataLock{}, err
+	}
+	lc.Append(fx.StopHook(release))
+	return dataLock{}, nil
+}
+
+// embeddedLog is the NATS server inside the process; nil inside for none.
+type embeddedLog struct{ server *embedded.NATS }
+
+func startLog(lc fx.Lifecycle, cfg Config, log *slog.Logger, _ dataLock) (embeddedLog, error) {
+	if cfg.NATS.URL != "" {
+		return embeddedLog{}, nil
+	}
+	server, err := embedded.StartNATS(embedded.NATSConfig{DataDir: cfg.DataDir}, log)
+	if err != nil {
+		return embeddedLog{}, err
+	}
+	lc.Append(fx.StopHook(server.Close))
+	return embeddedLog{server}, nil
+}
+
+// connect connects to the embedded server, or to the one outside.
+func (e embeddedLog) connect(cfg Config, log *slog.Logger) (*nats.Conn, error) {
+	if e.server != nil {
+		return e.server.Connect(stream.Options("lakepulse "+string(cfg.Target), log)...)
+	}
+	nc := cfg.NATS
+	nc.Name = "lakepulse " + string(cfg.Target)
+	return stream.Connect(nc, log)
+}
+
+// embeddedDatabase is the Postgres beside the process; nil inside for none.
+type embeddedDatabase struct{ server *embedded.Postgres }
+
+func startDatabase(lc fx.Lifecycle, cfg Config, log *slog.Logger, _ dataLock) (embeddedDatabase, error) {
+	if cfg.Database.URL != "" || os.Getenv("PGHOST") != "" {
+		return embeddedDatabase{}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	server, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: cfg.DataDir}, log)
+	if err != nil {
+		return embeddedDatabase{}, err
+	}
+	lc.Append(fx.StopHook(server.Close))
+	return embeddedDatabase{server}, nil
+}
+
+// embeddedDatabaseIn lets a constructor take the embedded database where there is one.
+type embeddedDatabaseIn struct {
+	fx.In
+
+	Embedded embeddedDatabase `optional:"true"`
+}
+
+// database returns the configuration of the embedded database, or of the one outside.
+func (in embeddedDatabaseIn) database(cfg Config) postgres.Config {
+	if in.Embedded.server != nil {
+		cfg.Database.URL = in.Embedded.server.DSN()
+	}
+	return cfg.Database
+}

@@ -1,0 +1,315 @@
+package services
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/fx"
+
+	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/client"
+	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/pkg/ops"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/services/query"
+	dist "github.com/lakepulse/lakepulse/web"
+)
+
+// The modules that are no service: what services stand on.
+var (
+	// operations: metrics, health and the operators' listener.
+	operations = fx.Module("operations",
+		fx.Provide(newRegistry, newHealth,
+			func(r *prometheus.Registry) prometheus.Registerer { return r }),
+		fx.Invoke(serveOperations))
+
+	// eventLog: the connection to NATS, and the streams in their shape.
+	eventLog = fx.Module("event log",
+		fx.Provide(connectLog, newPublisher),
+		fx.Invoke(shapeLog))
+
+	// keyLog: the connection alone, for those who only look up API keys there.
+	keyLog = fx.Module("key log", fx.Provide(connectLog))
+
+	// database: the pool, and the schema in its version.
+	database = fx.Module("database", fx.Provide(openPool), fx.Invoke(shapeDatabase))
+
+	// identity: who is calling.
+	identity = fx.Module("identity", fx.Provide(newKeys, newAuthenticator))
+
+	// web: one HTTP server with the routes of every service of the target.
+	web = fx.Module("web", fx.Invoke(serveWeb))
+
+	// dashboard: the built pages, where no route matches.
+	dashboard = fx.Module("dashboard", fx.Provide(fx.Annotate(func() http.Handler { return query.Dashboard(dist.Dist()) }, fx.ResultTags(`name:"fallback"`))))
+
+	// ownMetrics: the product measures itself as any app would.
+	ownMetrics = fx.Module("own metrics", fx.Provide(fx.Annotate(newOwnClient, fx.ResultTags(`name:"own"`))))
+)
+
+func newRegistry() *prometheus.Registry {
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return reg
+}
+
+func newHealth(cfg Config) *ops.Health { return ops.NewHealth(cfg.Version) }
+
+func serveOperations(lc fx.Lifecycle, cfg Config, h *ops.Health, reg *prometheus.Registry, log *slog.Logger, down fx.Shutdowner) error {
+	if cfg.OpsListen == "" {
+		return nil
+	}
+	server, err := httpapi.Listen(context.Background(), cfg.OpsListen, ops.NewHandler(h, reg), log)
+	if err != nil {
+		return err
+	}
+	lc.Append(fx.Hook{
+		OnStart: func(context.Context) error { server.Serve(fatal(log, down)); return nil },
+		OnStop:  server.Shutdown,
+	})
+	return nil
+}
+
+// fatal ends the process, non-zero, when a part of it has failed for good.
+func fatal(log *slog.Logger, down fx.Shutdowner) func(error) {
+	return func(err error) {
+		log.Error("a part failed, stopping", "error", err)
+		if err := down.Shutdown(fx.ExitCode(1)); err != nil {
+			log.Error("shutdown not begun", "error", err)
+		}
+	}
+}
+
+type logIn struct {
+	fx.In
+
+	Lifecycle fx.Lifecycle
+	Config    Config
+	Log       *slog.Logger
+	Embedded  embeddedLog `optional:"true"`
+}
+
+func connectLog(in logIn) (*nats.Conn, jetstream.JetStream, error) {
+	nc, err := in.Embedded.connect(in.Config, in.Log)
+	if err != nil {
+		return nil, nil, err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	in.Lifecycle.Append(fx.StopHook(nc.Close))
+	return nc, js, nil
+}
+
+func newPublisher(js jetstream.JetStream) *stream.Publisher { return stream.NewPublisher(js) }
+
+// shapeLog brings the streams into their shape, at once if NATS is there and
+// in the background until it is.
+func shapeLog(lc fx.Lifecycle, js jetstream.JetStream, nc *nats.Conn, topology stream.Topology, h *ops.Health, log *slog.Logger) {
+	var shaped atomic.Bool
+	h.Add("event log", func(context.Context) error {
+		switch {
+		case !nc.IsConnected():
+			return errors.New("not connected to NATS")
+		case !shaped.Load():
+			return errors.New("the streams are not there yet")
+		}
+		return nil
+	})
+	work := func(ctx context.Context) error {
+		if err := topology.Reconcile(ctx, js); err != nil {
+			return err
+		}
+		if _, err := auth.EnsureBucket(ctx, js, topology.Replicas); err != nil {
+			return err
+		}
+		shaped.Store(true)
+		return nil
+	}
+	lc.Append(untilDone(log, "event log: streams", 2*time.Second, work))
+}
+
+func openPool(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn) (*pgxpool.Pool, error) {
+	pool, err := postgres.Open(context.Background(), db.database(cfg))
+	if err != nil {
+		return nil, err
+	}
+	lc.Append(fx.StopHook(pool.Close))
+	return pool, nil
+}
+
+// shapeDatabase migrates the schema, at once if the database is there and in
+// the background until it is.
+func shapeDatabase(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, h *ops.Health, log *slog.Logger) {
+	var shaped atomic.Bool
+	h.Add("database", func(ctx context.Context) error {
+		if err := pool.Ping(ctx); err != nil {
+			return errors.New("the database does not answer")
+		}
+		if !shaped.Load() {
+			return errors.New("the schema is not up to date yet")
+		}
+		return nil
+	})
+	work := func(ctx context.Context) error {
+		if cfg.Migrate {
+			if err := postgres.Migrate(ctx, db.database(cfg)); err != nil {
+				return err
+			}
+		} else if err := postgres.CheckVersion(ctx, pool); err != nil {
+			return err
+		}
+		shaped.Store(true)
+		return nil
+	}
+	lc.Append(untilDone(log, "database: schema", 10*time.Second, work))
+}
+
+// untilDone is a hook that tries work while the process starts and, should that
+// fail, goes on trying until it works or the process stops: a part that is away
+// delays nobody's start.
+func untilDone(log *slog.Logger, what string, patience time.Duration, work func(context.Context) error) fx.Hook {
+	ctx, cancel := context.WithCancel(context.Background())
+	finished := make(chan struct{})
+	return fx.Hook{
+		OnStart: func(start context.Context) error {
+			first, done := context.WithTimeout(start, patience)
+			defer done()
+			err := work(first)
+			if err == nil {
+				close(finished)
+				return nil
+			}
+			log.Warn(what+" not ready, trying on", "error", err)
+			go func() {
+				defer close(finished)
+				retry(ctx, log, what, work)
+			}()
+			return nil
+		},
+		OnStop: func(stop context.Context) error {
+			cancel()
+			select {
+			case <-finished:
+				return nil
+			case <-stop.Done():
+				return stop.Err()
+			}
+		},
+	}
+}
+
+func retry(ctx context.Context, log *slog.Logger, what string, work func(context.Context) error) {
+	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 15*time.Second) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		attempt, done := context.WithTimeout(ctx, 2*time.Minute)
+		err := work(attempt)
+		done()
+		if err == nil {
+			log.Info(what + " ready")
+			return
+		}
+		log.Debug(what+" still not ready", "error", err)
+	}
+}
+
+func newKeys(lc fx.Lifecycle, js jetstream.JetStream, log *slog.Logger) *auth.Verifier {
+	v := auth.StartVerifier(js, log)
+	lc.Append(fx.StopHook(v.Close))
+	return v
+}
+
+func newAuthenticator(cfg auth.Config, keys *auth.Verifier, log *slog.Logger, clock func() time.Time) (auth.Authenticator, error) {
+	return auth.New(auth.Params{Config: cfg, Keys: keys, Logger: log, Clock: clock})
+}
+
+type webIn struct {
+	fx.In
+
+	Lifecycle fx.Lifecycle
+	Config    Config
+	Routes    []httpapi.Route    `group:"routes"`
+	Auth      auth.Authenticator `optional:"true"` // nil where no route needs it
+	Health    *ops.Health
+	Registry  prometheus.Registerer
+	Log       *slog.Logger
+	Down      fx.Shutdowner
+	Fallback  http.Handler   `name:"fallback" optional:"true"`
+	Own       *client.Client `name:"own" optional:"true"`
+}
+
+// serveWeb serves every route of the target on the one public listener.
+func serveWeb(in webIn) error {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /health", in.Health.ServeHealth)
+	mux.HandleFunc("GET /ready", in.Health.ServeReady)
+	mux.Handle("/", httpapi.NewHandler(httpapi.HandlerParams{
+		Routes: in.Routes, Auth: in.Auth, Log: in.Log, Registry: in.Registry, Fallback: in.Fallback,
+	}))
+	var handler http.Handler = mux
+	if in.Own != nil {
+		handler = in.Own.Middleware(handler)
+	}
+	server, err := httpapi.Listen(context.Background(), in.Config.Listen, handler, in.Log)
+	if err != nil {
+		return err
+	}
+	in.Lifecycle.Append(fx.Hook{
+		OnStart: func(context.Context) error {
+			server.Serve(fatal(in.Log, in.Down))
+			in.Log.Info("serving", "target", in.Config.Target, "address", "http://"+server.Addr(), "auth", in.Config.Auth.Mode)
+			return nil
+		},
+		OnStop: func(ctx context.Context) error {
+			in.Health.Stopping()
+			return server.Shutdown(ctx)
+		},
+	})
+	return nil
+}
+
+type ownIn struct {
+	fx.In
+
+	Lifecycle fx.Lifecycle
+	Config    Config
+	Log       *slog.Logger
+	Clock     func() time.Time
+	Publisher *stream.Publisher `optional:"true"`
+}
+
+// newOwnClient returns the client the product measures itself with: straight
+// onto the log where there is a connection to it, over HTTP elsewhere. Without
+// either it is off.
+func newOwnClient(in ownIn) (*client.Client, error) {
+	cfg := client.Config{
+		App: "lakepulse", AppVersion: in.Config.Version, URL: in.Config.Collect.URL, Key: in.Config.Collect.Key,
+		Exclude: []string{"/assets/*"},
+		Logger:  in.Log, Clock: in.Clock,
+	}
+	if in.Publisher != nil {
+		cfg.URL, cfg.Key, cfg.Sink = "", "", stream.Sink{Publisher: in.Publisher, Now: in.Clock}
+	}
+	c, err := client.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	in.Lifecycle.Append(fx.StopHook(c.Close))
+	return c, nil
+}

@@ -1,0 +1,102 @@
+package services
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"go.uber.org/fx"
+	"go.uber.org/fx/fxevent"
+
+	"github.com/lakepulse/lakepulse/services/aggregate"
+	"github.com/lakepulse/lakepulse/services/ingest"
+	"github.com/lakepulse/lakepulse/services/query"
+	"github.com/lakepulse/lakepulse/services/writer"
+)
+
+// Target is what one process is to be.
+type Target string
+
+// The targets. Standalone is All, with the log and the database inside.
+const (
+	Standalone Target = "standalone"
+	All        Target = "all"
+	Ingest     Target = "ingest"
+	Writer     Target = "writer"
+	Query      Target = "query"
+	Aggregate  Target = "aggregate"
+)
+
+// targets says which modules each target is made of: the architecture, on one
+// screen. Modules further down may use those further up.
+var targets = map[Target][]fx.Option{
+	Ingest:     {operations, eventLog, identity, web, ingest.Module, ownMetrics},
+	Writer:     {operations, eventLog, database, web, writer.Module},
+	Query:      {operations, keyLog, database, identity, web, query.Module, dashboard, ownMetrics},
+	Aggregate:  {operations, keyLog, database, identity, web, aggregate.Module},
+	All:        {operations, eventLog, database, identity, web, ingest.Module, writer.Module, query.Module, aggregate.Module, dashboard, ownMetrics},
+	Standalone: {embeddedParts, operations, eventLog, database, identity, web, ingest.Module, writer.Module, query.Module, aggregate.Module, dashboard, ownMetrics},
+}
+
+// Targets lists the targets by name.
+func Targets() []Target { return slices.Sorted(maps.Keys(targets)) }
+
+// startTimeout is long because a first start may fetch and initialise Postgres;
+// stopTimeout is what Databricks Apps give between SIGTERM and SIGKILL, less a second.
+const (
+	startTimeout = 5 * time.Minute
+	stopTimeout  = 14 * time.Second
+)
+
+// Options returns the fx options of a target.
+func Options(target Target, cfg Config, log *slog.Logger) ([]fx.Option, error) {
+	modules, ok := targets[target]
+	if !ok {
+		return nil, fmt.Errorf("no target %q: there are %v", target, Targets())
+	}
+	cfg.Target = target
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return append([]fx.Option{
+		fx.Supply(cfg, log), cfg.parts(), fx.StartTimeout(startTimeout), fx.StopTimeout(stopTimeout),
+		fx.WithLogger(func() fxevent.Logger { return quietly(log) }),
+	}, modules...), nil
+}
+
+// Run runs a target until ctx ends or one of its parts fails for good.
+func Run(ctx context.Context, target Target, cfg Config, log *slog.Logger) error {
+	options, err := Options(target, cfg, log)
+	if err != nil {
+		return err
+	}
+	app := fx.New(options...)
+	if err := app.Err(); err != nil {
+		return fmt.Errorf("start %s: %w", target, rootCause(err))
+	}
+	startCtx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := app.Start(startCtx); err != nil {
+		return fmt.Errorf("start %s: %w", target, rootCause(err))
+	}
+	code := 0
+	select {
+	case <-ctx.Done():
+		log.Info("stopping", "target", target)
+	case signal := <-app.Wait():
+		code = signal.ExitCode
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	if err := app.Stop(stopCtx); err != nil {
+		return fmt.Errorf("stop %s: %w", target, err)
+	}
+	if code != 0 {
+		return fmt.Errorf("%s ended: a part of it failed, see the log", target)
+	}
+	log.Info("stopped", "target", target)
+	return nil
+}
