@@ -8,13 +8,13 @@ import "net/http"
 // looked through as long as they have Unwrap. It reports whether the request is
 // being recorded.
 func SetRoute(w http.ResponseWriter, template string) bool {
-	return annotate(w, func(x *writer) { x.route = template })
+	return annotate(w, func(x *writer) { x.noted().route = template })
 }
 
 // SetUser names who sent the request that w answers, for apps that find out
 // inside. It wins over Config.User.
 func SetUser(w http.ResponseWriter, userID string) bool {
-	return annotate(w, func(x *writer) { x.user = bounded(userID) })
+	return annotate(w, func(x *writer) { x.noted().user = bounded(userID) })
 }
 
 // Unrecorded leaves the request that w answers out of the records.
@@ -35,10 +35,13 @@ func Routed(mux http.Handler) http.Handler {
 	})
 }
 
+// exchanger is what only our writers are.
+type exchanger interface{ exchange() *writer }
+
 func annotate(w http.ResponseWriter, change func(*writer)) bool {
 	for {
 		switch x := w.(type) {
-		case interface{ exchange() *writer }:
+		case exchanger:
 			change(x.exchange())
 			return true
 		case interface{ Unwrap() http.ResponseWriter }:

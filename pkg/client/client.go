@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
@@ -16,6 +17,8 @@ type Client struct {
 	cfg       Config
 	off       bool
 	realClock bool
+	epoch     time.Time // of records' times
+	known     atomic.Pointer[abilities]
 	exclude   exclusions
 	notices   *notices
 	http      *http.Client // of our own HTTP requests; nil without a URL
@@ -40,6 +43,7 @@ func New(cfg Config) (*Client, error) {
 	if c.off {
 		return c, nil
 	}
+	c.epoch = c.cfg.Clock()
 	c.exclude = append(exclusions(nil), cfg.Exclude...)
 	c.notices = newNotices(c.cfg.Logger, c.cfg.Clock)
 	if c.cfg.URL != "" {
@@ -48,7 +52,7 @@ func New(cfg Config) (*Client, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	clock := &offset{}
-	fill := newFiller(&c.cfg, clock)
+	fill := newFiller(&c.cfg, clock, c.epoch)
 	c.performance = newLane(c.laneParams(event.KindPerformance, clock), fill.skip, fill.fill)
 	usage := &usageFiller{app: c.cfg.App, version: c.cfg.AppVersion, clock: clock}
 	c.usage = newLane(c.laneParams(event.KindUsage, clock), nil, usage.fill)
@@ -67,12 +71,13 @@ func (c *Client) laneParams(kind event.Kind, clock *offset) laneParams {
 	return laneParams{cfg: &c.cfg, kind: kind, sink: sink, clock: clock, notices: c.notices}
 }
 
-// since spares the wall clock's half of time.Now where the clock is the real one.
-func (c *Client) since(start time.Time) time.Duration {
+// elapsed returns the time since the client was made. time.Since reads one clock
+// where time.Now reads two; the lane works out the moment.
+func (c *Client) elapsed() time.Duration {
 	if c.realClock {
-		return time.Since(start)
+		return time.Since(c.epoch)
 	}
-	return c.cfg.Clock().Sub(start)
+	return c.cfg.Clock().Sub(c.epoch)
 }
 
 // Close sends what is buffered and ends the client; what comes later is dropped

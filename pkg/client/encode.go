@@ -5,11 +5,15 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
 // The batch is written by hand: an app pays for this with every request, and
 // reflection costs several times as much.
+
+const hexDigits = "0123456789abcdef"
 
 // appendBatch appends the request body of ingest's HTTP contract.
 func appendBatch(dst []byte, b *event.Batch, dropped int64) []byte {
@@ -35,7 +39,7 @@ func appendBatch(dst []byte, b *event.Batch, dropped int64) []byte {
 }
 
 func appendPerformance(dst []byte, p *event.Performance) []byte {
-	dst = appendHead(dst, p.ID.String(), p.Timestamp, p.App)
+	dst = appendHead(dst, p.ID, p.Timestamp, p.App)
 	dst = appendText(dst, `,"instance":`, p.Instance)
 	dst = appendText(dst, `,"endpoint":`, p.Endpoint)
 	dst = appendText(dst, `,"method":`, p.Method)
@@ -58,7 +62,7 @@ func appendPerformance(dst []byte, p *event.Performance) []byte {
 }
 
 func appendUsage(dst []byte, u *event.Usage) []byte {
-	dst = appendHead(dst, u.ID.String(), u.Timestamp, u.App)
+	dst = appendHead(dst, u.ID, u.Timestamp, u.App)
 	dst = appendText(dst, `,"event_type":`, u.EventType)
 	dst = appendText(dst, `,"user_id":`, u.UserID)
 	dst = appendText(dst, `,"page_name":`, u.PageName)
@@ -77,9 +81,14 @@ func appendUsage(dst []byte, u *event.Usage) []byte {
 	return append(dst, '}')
 }
 
-func appendHead(dst []byte, id string, at time.Time, app string) []byte {
+func appendHead(dst []byte, id uuid.UUID, at time.Time, app string) []byte {
 	dst = append(dst, `{"id":"`...)
-	dst = append(dst, id...)
+	for i, b := range id {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
+			dst = append(dst, '-')
+		}
+		dst = append(dst, hexDigits[b>>4], hexDigits[b&0xF])
+	}
 	dst = append(dst, `","timestamp":"`...)
 	dst = at.AppendFormat(dst, "2006-01-02T15:04:05.000000Z")
 	dst = append(dst, '"')

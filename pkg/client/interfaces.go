@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"reflect"
 )
 
 // A ResponseWriter may also be a Flusher (F), Hijacker (H), io.ReaderFrom (R),
@@ -82,26 +83,45 @@ func (w writerFRPC) CloseNotify() <-chan bool                      { return w.cl
 func (w writerHRPC) CloseNotify() <-chan bool                      { return w.closeNotify() }
 func (w writerFHRPC) CloseNotify() <-chan bool                     { return w.closeNotify() }
 
-// wrap returns the writer with the optional interfaces of the one it wraps.
+// abilities says which of the interfaces a type of ResponseWriter has.
+type abilities struct {
+	of   reflect.Type
+	have uint8
+	ours bool // it is one of the types above
+}
+
+// abilitiesOf asks a ResponseWriter once for its type: nearly all requests of a
+// server come with the same one, and five assertions are felt.
+func (c *Client) abilitiesOf(rw http.ResponseWriter) *abilities {
+	of := reflect.TypeOf(rw)
+	if known := c.known.Load(); known != nil && known.of == of {
+		return known
+	}
+	a := &abilities{of: of}
+	if _, ok := rw.(http.Flusher); ok {
+		a.have |= 1
+	}
+	if _, ok := rw.(http.Hijacker); ok {
+		a.have |= 2
+	}
+	if _, ok := rw.(io.ReaderFrom); ok {
+		a.have |= 4
+	}
+	if _, ok := rw.(http.Pusher); ok {
+		a.have |= 8
+	}
+	if _, ok := rw.(http.CloseNotifier); ok { //nolint:staticcheck // see above
+		a.have |= 16
+	}
+	_, a.ours = rw.(exchanger)
+	c.known.Store(a)
+	return a
+}
+
+// wrap returns the writer with the given interfaces.
 //
 //nolint:gocyclo // a table: the compiler turns it into a jump
-func (w *writer) wrap() http.ResponseWriter {
-	var have uint8
-	if _, ok := w.ResponseWriter.(http.Flusher); ok {
-		have |= 1
-	}
-	if _, ok := w.ResponseWriter.(http.Hijacker); ok {
-		have |= 2
-	}
-	if _, ok := w.ResponseWriter.(io.ReaderFrom); ok {
-		have |= 4
-	}
-	if _, ok := w.ResponseWriter.(http.Pusher); ok {
-		have |= 8
-	}
-	if _, ok := w.ResponseWriter.(http.CloseNotifier); ok { //nolint:staticcheck // see above
-		have |= 16
-	}
+func (w *writer) wrap(have uint8) http.ResponseWriter {
 	switch have {
 	case 1:
 		return writerF{w}

@@ -65,14 +65,29 @@ func newLane[T any](
 	}
 }
 
-// offer adds a record, or counts it as dropped. It never blocks.
-func (l *lane[T]) offer(v *T) {
-	pos, ok := l.ring.push(v)
-	if !ok {
-		l.overflow.Add(1)
-		return
+// full reports whether there is no room, and then counts one record as dropped.
+// It spares making records that have nowhere to go.
+func (l *lane[T]) full() bool {
+	if !l.ring.full() {
+		return false
 	}
-	if (pos+1)&l.wakeMask == 0 { // seldom, so that pushing seldom touches the channel
+	l.overflow.Add(1)
+	return true
+}
+
+// claim returns the place for one record, which must be filled and committed
+// without delay; nil, and a drop counted, when there is no room. It never blocks.
+func (l *lane[T]) claim() (uint64, *T) {
+	pos, place := l.ring.claim()
+	if place == nil {
+		l.overflow.Add(1)
+	}
+	return pos, place
+}
+
+func (l *lane[T]) commit(pos uint64) {
+	l.ring.commit(pos)
+	if (pos+1)&l.wakeMask == 0 { // seldom, so that the channel is seldom touched
 		select {
 		case l.wake <- struct{}{}:
 		default:
@@ -101,8 +116,8 @@ func (l *lane[T]) run(ctx context.Context) {
 	}
 }
 
-// drain sends what is left. Pushes fail since the ring was closed, so the end is
-// certain: a producer that was just writing finishes within its own push.
+// drain sends what is left. Claims fail since the ring was closed, so the end is
+// certain: a producer that was just writing will commit.
 func (l *lane[T]) drain(ctx context.Context) {
 	for l.ring.len() > 0 {
 		if ctx.Err() != nil || l.failing {

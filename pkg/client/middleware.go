@@ -56,20 +56,21 @@ func (m *middleware) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		m.next.ServeHTTP(rw, r)
 		return
 	}
-	if outer, ok := rw.(interface{ exchange() *writer }); ok && outer.exchange().client == c {
+	can := c.abilitiesOf(rw)
+	if can.ours && rw.(exchanger).exchange().client == c {
 		m.next.ServeHTTP(rw, r)
 		return
 	}
-	w := &writer{ResponseWriter: rw, client: c, req: r, start: c.cfg.Clock()}
+	w := &writer{ResponseWriter: rw, client: c, req: r, start: c.elapsed()}
 	defer w.finish()
-	m.next.ServeHTTP(w.wrap(), r)
+	m.next.ServeHTTP(w.wrap(can.have), r)
 	w.returned = true
 }
 
 // finish records the request. It is deferred directly, so that it may recover;
 // panicking again from here keeps the frames of the first panic in the trace.
 func (w *writer) finish() {
-	took := w.client.since(w.start)
+	took := w.client.elapsed() - w.start
 	if w.returned {
 		if !w.settled {
 			w.conclude(took)
@@ -95,9 +96,9 @@ func (w *writer) finish() {
 // conclude judges a request whose handler returned.
 func (w *writer) conclude(took time.Duration) {
 	switch {
-	case w.stream:
+	case w.notes != nil && w.notes.stream:
 		// How long the reader stayed says nothing about us: what it waited for is the header.
-		w.settle(w.status, "", w.first)
+		w.settle(w.status, "", w.notes.first)
 	case took > w.client.cfg.TimeoutThreshold:
 		w.settle(http.StatusGatewayTimeout, ErrorTimeout, took)
 	case w.gone || w.status == 0 && w.cancelled():
@@ -109,37 +110,42 @@ func (w *writer) conclude(took time.Duration) {
 	}
 }
 
-// settle hands the record over; once per request.
-func (w *writer) settle(status int, errorType string, took time.Duration) {
+// settle hands the record over; once per request. Callbacks are asked before the
+// place in the ring is taken: the lane waits behind a place that is not filled.
+func (w *writer) settle(status int32, errorType string, took time.Duration) {
 	w.settled = true
 	c, r := w.client, w.req
-	rec := record{
-		at:          w.start.UnixNano(),
-		took:        took,
-		bytes:       w.bytes,
-		template:    w.template(),
-		method:      knownMethod(r.Method),
-		user:        w.userID(),
-		errorType:   errorType,
-		session:     header(r.Header, headerSession),
-		interaction: header(r.Header, headerInteraction),
-		traceparent: header(r.Header, headerTraceparent),
-		correlation: header(r.Header, headerCorrelation),
-		status:      status,
+	if c.performance.full() {
+		return
 	}
-	if rec.correlation == "" {
-		rec.correlation = header(r.Header, headerRequestID)
+	endpoint, user := w.template(), w.userID()
+	raw := endpoint == ""
+	if raw {
+		endpoint = boundedPath(r)
 	}
-	if rec.template == "" {
-		rec.path = boundedPath(r)
+	correlation := header(r.Header, headerCorrelation)
+	if correlation == "" {
+		correlation = header(r.Header, headerRequestID)
 	}
-	c.performance.offer(&rec)
+	session, interaction := header(r.Header, headerSession), header(r.Header, headerInteraction)
+	traceparent := header(r.Header, headerTraceparent)
+	pos, rec := c.performance.claim()
+	if rec == nil {
+		return
+	}
+	rec.at, rec.took, rec.bytes = w.start, took, w.bytes
+	rec.endpoint, rec.raw = endpoint, raw
+	rec.method, rec.status = knownMethod(r.Method), status
+	rec.user, rec.errorType = user, errorType
+	rec.session, rec.interaction = session, interaction
+	rec.traceparent, rec.correlation = traceparent, correlation
+	c.performance.commit(pos)
 }
 
 // template returns the route template, "" where none is known.
 func (w *writer) template() string {
-	if w.route != "" {
-		return w.route
+	if w.notes != nil && w.notes.route != "" {
+		return w.notes.route
 	}
 	if route := w.client.cfg.Route; route != nil {
 		if t := w.client.ask(route, w.req); t != "" {
@@ -150,8 +156,8 @@ func (w *writer) template() string {
 }
 
 func (w *writer) userID() string {
-	if w.user != "" {
-		return w.user
+	if w.notes != nil && w.notes.user != "" {
+		return w.notes.user
 	}
 	if user := w.client.cfg.User; user != nil {
 		return bounded(w.client.ask(user, w.req))

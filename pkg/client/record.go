@@ -11,11 +11,10 @@ import (
 // record is what the request's path leaves behind: facts, and strings that exist
 // already. Names, ids and times are made of it in the lane.
 type record struct {
-	at          int64 // when the request began, nanoseconds of the local clock
+	at          time.Duration // when the request began, since the client's epoch
 	took        time.Duration
 	bytes       int64
-	path        string // raw, where template is empty
-	template    string
+	endpoint    string // the route template, or the path where raw
 	method      string
 	user        string
 	errorType   string
@@ -23,7 +22,8 @@ type record struct {
 	interaction string
 	traceparent string
 	correlation string
-	status      int
+	status      int32
+	raw         bool
 }
 
 // filler turns records into events. It belongs to one lane's goroutine.
@@ -31,14 +31,15 @@ type filler struct {
 	cfg   *Config
 	names pathNames
 	clock *offset
+	epoch time.Time
 	seq   int64
 	seqs  []int64
 	lost  int64 // of the lane's overflow, as much as seq has already skipped
 }
 
-func newFiller(cfg *Config, clock *offset) *filler {
+func newFiller(cfg *Config, clock *offset, epoch time.Time) *filler {
 	return &filler{
-		cfg: cfg, clock: clock, seqs: make([]int64, cfg.BatchSize),
+		cfg: cfg, clock: clock, epoch: epoch, seqs: make([]int64, cfg.BatchSize),
 		names: pathNames{limit: cfg.MaxEndpoints, seen: make(map[string]struct{})},
 	}
 }
@@ -54,11 +55,11 @@ func (f *filler) skip(overflow int64) {
 // out (withheld) and those it panics on (broken).
 func (f *filler) fill(records []record, b *event.Batch) (withheld, broken int) {
 	ids := newIDs(len(records))
-	shift := f.clock.now()
+	epoch := f.epochNow()
 	for i := range records {
 		b.Performance = append(b.Performance, event.Performance{})
 		p := &b.Performance[len(b.Performance)-1]
-		f.event(&records[i], shift, p)
+		f.event(&records[i], epoch, p)
 		if f.cfg.Before != nil {
 			keep, ok := f.before(p, records[i].bytes)
 			if !keep {
@@ -82,14 +83,21 @@ func (f *filler) fill(records []record, b *event.Batch) (withheld, broken int) {
 	return withheld, broken
 }
 
-func (f *filler) event(r *record, shift time.Duration, p *event.Performance) {
+// epochNow returns the moment of the client's epoch as the clocks show it now: the
+// local one may have been set since, and ingest's may differ from it.
+func (f *filler) epochNow() time.Time {
+	now := f.cfg.Clock()
+	return now.Round(0).Add(f.clock.now() - now.Sub(f.epoch)) // Round: the wall clock, not the monotonic
+}
+
+func (f *filler) event(r *record, epoch time.Time, p *event.Performance) {
 	*p = event.Performance{
-		Timestamp:      time.Unix(0, r.at).Add(shift),
+		Timestamp:      epoch.Add(r.at),
 		App:            f.cfg.App,
 		Instance:       f.cfg.Instance,
-		Endpoint:       r.template,
+		Endpoint:       r.endpoint,
 		Method:         r.method,
-		StatusCode:     r.status,
+		StatusCode:     int(r.status),
 		ResponseTimeMS: float64(max(r.took, 0).Microseconds()) / 1000,
 		UserID:         r.user,
 		ErrorType:      r.errorType,
@@ -99,8 +107,8 @@ func (f *filler) event(r *record, shift time.Duration, p *event.Performance) {
 		TraceID:        traceID(r.traceparent),
 		CorrelationID:  r.correlation,
 	}
-	if p.Endpoint == "" {
-		p.Endpoint = f.names.name(r.path)
+	if r.raw {
+		p.Endpoint = f.names.name(r.endpoint)
 	}
 	sanitize(p)
 }

@@ -6,8 +6,8 @@ import "sync/atomic"
 // a producer: each slot carries a turn number that says whether it is free for
 // the producer of that position or filled for the consumer.
 //
-// Closing is a bit in the producers' position, so a push either happened before
-// the close, and the consumer will find it, or fails. That is what makes the
+// Closing is a bit in the producers' position, so a claim either happened
+// before the close, and the consumer will find it, or fails. That is what makes the
 // accounts of Close exact.
 type ring[T any] struct {
 	slots []slot[T]
@@ -38,27 +38,35 @@ func newRing[T any](size int) *ring[T] {
 	return r
 }
 
-// push adds v and returns how many were added before it; false when the ring is
-// full or closed.
-func (r *ring[T]) push(v *T) (uint64, bool) {
+// claim takes a slot for the caller, who fills it and commits at once: the consumer
+// waits behind it. It returns the position, and nil when the ring is full or
+// closed.
+func (r *ring[T]) claim() (uint64, *T) {
 	pos := r.tail.Load()
 	for {
 		if pos&ringClosed != 0 {
-			return 0, false
+			return 0, nil
 		}
 		s := &r.slots[pos&r.mask]
 		switch turn := s.turn.Load(); {
 		case turn == pos:
 			if r.tail.CompareAndSwap(pos, pos+1) {
-				s.value = *v
-				s.turn.Store(pos + 1)
-				return pos, true
+				return pos, &s.value
 			}
-		case turn < pos: // still holds what was pushed one round ago
-			return 0, false
+		case turn < pos: // still holds what was put in one round ago
+			return 0, nil
 		}
 		pos = r.tail.Load()
 	}
+}
+
+// commit hands a claimed slot to the consumer.
+func (r *ring[T]) commit(pos uint64) { r.slots[pos&r.mask].turn.Store(pos + 1) }
+
+// full reports whether a claim would fail now.
+func (r *ring[T]) full() bool {
+	pos := r.tail.Load()
+	return pos&ringClosed != 0 || r.slots[pos&r.mask].turn.Load() < pos
 }
 
 // pop moves up to len(dst) values into dst and returns how many. It stops early
@@ -87,8 +95,8 @@ func (r *ring[T]) len() int {
 	return int(r.pushed() - head) //nolint:gosec // at most the ring's size
 }
 
-// pushed returns how many values were ever added.
+// pushed returns how many values were ever claimed.
 func (r *ring[T]) pushed() uint64 { return r.tail.Load() &^ ringClosed }
 
-// close makes every later push fail.
+// close makes every later claim fail.
 func (r *ring[T]) close() { r.tail.Or(ringClosed) }

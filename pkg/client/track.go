@@ -51,7 +51,10 @@ func (c *Client) Track(r *http.Request, e UsageEvent) error {
 	if err := e.validate(now); err != nil {
 		return err
 	}
-	c.usage.offer(&e)
+	if pos, place := c.usage.claim(); place != nil {
+		*place = e
+		c.usage.commit(pos)
+	}
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 
 // writer notes status and bytes of one response. It is never pooled: a handler
 // that keeps its ResponseWriter too long must not write into another's record.
+// It is the one allocation of a request, so it is kept to 64 bytes.
 //
 // It has only what every ResponseWriter has; the optional interfaces are added
 // by the types of interfaces.go.
@@ -18,17 +19,29 @@ type writer struct {
 	http.ResponseWriter
 	client *Client
 	req    *http.Request
-	start  time.Time
-	route  string // by SetRoute
-	user   string // by SetUser
+	start  time.Duration // since the client's epoch
 	bytes  int64
-	first  time.Duration // of an event stream: until its header was written
-	status int
+	notes  *notes // nil for most requests
+	status int32
 
 	returned bool // the handler came back: it neither panicked nor called Goexit
 	settled  bool // recorded, or not to be
-	stream   bool // text/event-stream: lasts as long as the page that reads it
 	gone     bool // the client had left before the first byte of an error answer
+}
+
+// notes are what few requests have.
+type notes struct {
+	route  string        // by SetRoute
+	user   string        // by SetUser
+	stream bool          // text/event-stream: lasts as long as the page that reads it
+	first  time.Duration // of a stream: until its header was written
+}
+
+func (w *writer) noted() *notes {
+	if w.notes == nil {
+		w.notes = &notes{}
+	}
+	return w.notes
 }
 
 // exchange lets SetRoute and its like find the writer behind other wrappers.
@@ -47,15 +60,15 @@ func (w *writer) WriteHeader(status int) {
 }
 
 func (w *writer) begin(status int) {
-	w.status = status
+	w.status = int32(status) //nolint:gosec // net/http refuses more than three digits
 	if status >= http.StatusBadRequest {
 		// Most handlers answer a cancelled query with an error page that nobody reads.
 		w.gone = w.cancelled()
 		return
 	}
 	if t := w.Header()["Content-Type"]; len(t) == 1 && isEventStream(t[0]) {
-		w.stream = true
-		w.first = w.client.since(w.start)
+		n := w.noted()
+		n.stream, n.first = true, w.client.elapsed()-w.start
 	}
 }
 
@@ -110,7 +123,7 @@ func (w *writer) hijack() (net.Conn, *bufio.ReadWriter, error) {
 		if w.status == 0 {
 			w.status = http.StatusSwitchingProtocols
 		}
-		w.settle(w.status, "", w.client.since(w.start))
+		w.settle(w.status, "", w.client.elapsed()-w.start)
 	}
 	return conn, rw, err
 }
