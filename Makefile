@@ -1,0 +1,99 @@
+# Lakepulse. `make` lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO            ?= go
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS       := -X main.version=$(VERSION)
+DASHBOARD     := web/dist/index.html
+WEB_SOURCES   := $(shell find web/src web/public web/tracker/src -type f 2>/dev/null) web/index.html web/package.json web/vite.config.ts
+GO_SOURCES    := $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './bench/*') go.mod go.sum \
+                 $(wildcard migrations/*.sql) api/openapi.yaml
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build what is missing and run everything on this machine: http://127.0.0.1:8080
+	./bin/lakepulse standalone
+
+.PHONY: build
+build: bin/lakepulse ## Build bin/lakepulse with the dashboard inside
+
+bin/lakepulse: $(GO_SOURCES) $(DASHBOARD) | need-go
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ .
+
+$(DASHBOARD): $(WEB_SOURCES) | web/node_modules/.installed web/tracker/node_modules/.installed
+	cd web && npm run build
+
+web/node_modules/.installed: web/package-lock.json | need-node
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+web/tracker/node_modules/.installed: web/tracker/package-lock.json | need-node
+	cd web/tracker && npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: test
+test: test-go test-web test-python test-e2e ## Run every test: Go, web, Python, and the pages in a real Chromium
+
+.PHONY: test-go
+test-go: need-go ## Run the Go tests, with the race detector, on real Postgres and NATS
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+
+.PHONY: test-web
+test-web: web/node_modules/.installed web/tracker/node_modules/.installed ## Type-check, lint and unit-test the dashboard and the tracker
+	cd web && npm run lint && npm run typecheck && npm test
+	cd web/tracker && npm run typecheck && npm test && npm run build
+
+.PHONY: test-python
+test-python: need-python ## Run the Python client's unit tests (standard library only)
+	./clients/python/run-tests unit
+
+.PHONY: test-e2e
+test-e2e: bin/lakepulse need-chromium ## Drive the real pages of the real binary in Chromium
+	cd web && npm run e2e
+	cd web/tracker && npm run e2e
+
+.PHONY: test-faults
+test-faults: need-go ## Kill, cut and stall everything while a client keeps its ledger (SEEDS=20)
+	LAKEPULSE_FAULT_SEEDS=$(or $(SEEDS),20) $(GO) test -timeout 60m -count=1 -run 'TestFaults' -v ./services/e2e
+
+.PHONY: lint
+lint: need-go web/node_modules/.installed ## Lint Go and TypeScript
+	$(GO) run $(GOLANGCI_LINT) run ./...
+	cd web && npm run lint
+
+.PHONY: fmt
+fmt: ## Format the Go code
+	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: generate
+generate: need-go web/node_modules/.installed ## Make the Go and TypeScript types from api/openapi.yaml
+	$(GO) generate ./api
+	cd web && npm run generate
+
+.PHONY: bench
+bench: need-go ## Run the benchmarks beside their peers (see docs/performance.md)
+	$(MAKE) -C bench bench
+
+.PHONY: bench-quick
+bench-quick: need-go ## The same in under three minutes
+	$(MAKE) -C bench bench-quick
+
+.PHONY: release
+release: $(DASHBOARD) need-go ## Stage what a Databricks app is deployed from, in release/
+	VERSION='$(VERSION)' ./deploy/release.sh
+
+.PHONY: clean
+clean: ## Remove what was built (not .lakepulse, where a standalone keeps its data)
+	rm -rf bin release web/tracker/dist
+	find web/dist -mindepth 1 -not -name .gitkeep -delete
+
+.PHONY: need-go need-node need-python need-chromium
+need-go need-node need-python need-chromium:
+	@./scripts/need $(@:need-%=%)
