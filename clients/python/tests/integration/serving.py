@@ -54,7 +54,7 @@ class Uvicorn(Site):
     """An ASGI app under uvicorn."""
 
     def __init__(self, app: Any, **config: Any) -> None:
-        self._listener = socket.socket()
+        self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._listener.bind(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._server = uvicorn.Server(uvicorn.Config(app, log_level="critical", **config))
