@@ -144,7 +144,7 @@ func (g *Gateway) serve(conn net.Conn) {
 	if sendReady(backend, upstream) != nil {
 		return
 	}
-	g.splice(conn, upstream.Conn)
+	g.splice(conn, upstream)
 }
 
 // startup reads the first message, refusing TLS: this is loopback.
@@ -252,22 +252,43 @@ func sendReady(backend *pgproto3.Backend, upstream *pgconn.HijackedConn) error {
 	return backend.Flush()
 }
 
-// splice passes bytes both ways until one side ends.
-func (g *Gateway) splice(client, server net.Conn) {
+// splice passes everything both ways until one side ends. What the server says is
+// read by message: pgconn may still be reading ahead in the background, and what
+// it has read comes out of its frontend only.
+func (g *Gateway) splice(client net.Conn, upstream *pgconn.HijackedConn) {
 	g.mu.Lock()
 	gone := g.suspended
 	g.mu.Unlock()
 	if gone {
 		return
 	}
-	ended := make(chan error, 2)
-	copyTo := func(to, from net.Conn) {
-		_, err := io.Copy(to, from)
-		// Ending both is what ends the other copy; errors say that one is closed.
-		ended <- errors.Join(err, to.Close(), from.Close())
+	var both sync.WaitGroup
+	pass := func(f func() error) {
+		both.Go(func() {
+			// However one side ended, closing both is what ends the other direction.
+			_ = errors.Join(f(), client.Close(), upstream.Conn.Close())
+		})
 	}
-	go copyTo(server, client)
-	go copyTo(client, server)
-	<-ended
-	<-ended
+	pass(func() error {
+		_, err := io.Copy(upstream.Conn, client)
+		return err
+	})
+	pass(func() error { return relay(client, upstream.Frontend) })
+	both.Wait()
+}
+
+func relay(client io.Writer, server *pgproto3.Frontend) error {
+	var buffer []byte
+	for {
+		message, err := server.Receive()
+		if err != nil {
+			return err
+		}
+		if buffer, err = message.Encode(buffer[:0]); err != nil {
+			return err
+		}
+		if _, err := client.Write(buffer); err != nil {
+			return err
+		}
+	}
 }
