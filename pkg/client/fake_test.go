@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -194,3 +195,5 @@ func get(t *testing.T, h http.Handler, target string, change ...func(*http.Reque
 	h.ServeHTTP(rec, r)
 	return rec
 }
+
+func newLogger(w io.Writer) *log.Logger { return log.New(w, "", 0) }

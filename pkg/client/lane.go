@@ -102,11 +102,11 @@ func (l *lane[T]) run(ctx context.Context) {
 	for {
 		select {
 		case <-l.wake:
-			for l.ring.len() >= l.cfg.BatchSize && l.sendNext(ctx) > 0 {
+			for !l.isClosing() && l.ring.len() >= l.cfg.BatchSize && l.sendNext(ctx) > 0 {
 				continue
 			}
 		case <-tick.C:
-			for l.sendNext(ctx) == l.cfg.BatchSize {
+			for !l.isClosing() && l.sendNext(ctx) == l.cfg.BatchSize {
 				continue
 			}
 		case <-l.closing:
@@ -136,9 +136,7 @@ func (l *lane[T]) drain(ctx context.Context) {
 // sendNext takes up to one batch off the ring, settles it, and returns how many
 // records it took.
 func (l *lane[T]) sendNext(ctx context.Context) int {
-	if l.skip != nil {
-		l.skip(l.overflow.Load())
-	}
+	overflow := l.overflow.Load()
 	n := l.ring.pop(l.items)
 	if n == 0 {
 		return 0
@@ -147,6 +145,9 @@ func (l *lane[T]) sendNext(ctx context.Context) int {
 	withheld, broken := l.fill(l.items[:n], &l.batch)
 	l.withheld.Add(int64(withheld))
 	l.lost.Add(int64(broken))
+	if l.skip != nil {
+		l.skip(overflow) // what found no room came after what was in the ring
+	}
 	l.deliver(ctx)
 	// Strings of requests must not live until the next batch.
 	clear(l.items[:n])
