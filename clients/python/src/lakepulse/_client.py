@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import itertools
 import json
+import math
 import os
 import re
 import time
@@ -37,6 +38,7 @@ CLIENT_DISCONNECTED = "ClientDisconnected"
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_.]{0,99}")
 _MAX_METADATA = 8 << 10
 _UNMATCHED_NAMES = 50
+_LAST_MOMENT = 1 << 33  # Unix seconds; datetime has a limit too
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,9 @@ class Client:
             return
         if started_at is None:
             started_at = self.options.clock() - response_time_ms / 1000
+        if not (math.isfinite(response_time_ms) and 0 <= started_at < _LAST_MOMENT):
+            self.throttle.warn("record", "a record was left out: %r ms at %r", response_time_ms, started_at)
+            return
         identity = Identity(*map(text, (user_id, session_id, interaction_id, trace_id, correlation_id)))
         self._put(started_at, clean_template(endpoint), method, status_code, response_time_ms, error_type, identity)
 

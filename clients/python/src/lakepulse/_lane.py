@@ -74,6 +74,7 @@ class Lane:
         self._lock = threading.Lock()
         self._queue: Deque[Any] = deque()
         self._batches: Deque[Batch] = deque()
+        self._being_made = 0
         self._unreported = 0
         self._failures = 0
         self._closed = False
@@ -97,7 +98,11 @@ class Lane:
 
     def waiting(self) -> int:
         """Return how many events ingest has not answered for."""
-        return len(self._queue) + sum(len(batch.events) for batch in tuple(self._batches))
+        with self._lock:
+            return self._waiting()
+
+    def _waiting(self) -> int:
+        return len(self._queue) + self._being_made + sum(len(batch.events) for batch in self._batches)
 
     def has_batch(self) -> bool:
         """Report whether a batch waits for another try."""
@@ -109,18 +114,29 @@ class Lane:
             return self._batches[0]
         with self._lock:
             taken = [self._queue.popleft() for _ in range(min(self._batch_size, len(self._queue)))]
+            self._being_made = len(taken)
             dropped = self._unreported
         if not taken:
             return None
-        batch = Batch([self._encode(record, clock_offset) for record in politely(taken)], clock_offset, dropped)
-        self._batches.append(batch)
-        return batch
+        events: List[Event] = []
+        try:
+            for record in politely(taken):
+                events.append(self._encode(record, clock_offset))
+        finally:
+            batch = Batch(events, clock_offset, dropped)
+            with self._lock:
+                self._being_made = 0
+                if not self._closed:  # else close() has counted these events as dropped
+                    # A record that could not be encoded is lost with those behind it: a fault of ours.
+                    self.dropped += len(taken) - len(events)
+                    self._batches.append(batch)
+        return batch if self._batches else None
 
     def accept(self, rejected: int) -> None:
         """The first batch is stored, but for the rejected events."""
-        batch = self._take_first()
-        kept = max(0, len(batch.events) - rejected)
         with self._lock:
+            batch = self._take_first()
+            kept = max(0, len(batch.events) - rejected)
             self.accepted += kept
             self.rejected += len(batch.events) - kept
             self._unreported -= batch.dropped
@@ -128,27 +144,31 @@ class Lane:
 
     def reject(self) -> None:
         """Ingest took nothing of the first batch, for reasons of the events' own."""
-        batch = self._take_first()
         with self._lock:
+            batch = self._take_first()
             self.rejected += len(batch.events)
         self._failures = 0
 
     def split(self) -> None:
         """The first batch is too large: two halves take its place."""
-        for half in reversed(self._take_first().halves()):
-            self._batches.appendleft(half)
+        with self._lock:
+            for half in reversed(self._take_first().halves()):
+                if half.events:
+                    self._batches.appendleft(half)
 
     def give_up(self) -> int:
         """Drop the first batch and return how many events that cost."""
-        lost = len(self._take_first().events)
         with self._lock:
+            lost = len(self._take_first().events)
             self.dropped += lost
             self._unreported += lost
         return lost
 
     def send_again(self, batch: Batch) -> None:
         """Queue a corrected batch before everything else."""
-        self._batches.appendleft(batch)
+        with self._lock:
+            if not self._closed:  # else close() has counted these events as dropped
+                self._batches.appendleft(batch)
 
     def put_off(self, now: float, retry_after: Optional[float]) -> None:
         """Try no sooner than Retry-After says, else after a pause that doubles; jitter keeps a fleet from marching."""
@@ -164,7 +184,7 @@ class Lane:
         """Take nothing more, drop what is left and return how many events that cost."""
         with self._lock:
             self._closed = True
-            lost = self.waiting()
+            lost = self._waiting()
             self._queue.clear()
             self._batches.clear()
             self.dropped += lost

@@ -65,7 +65,8 @@ class Options:
     relay_timeout: float = 5.0
     relay_concurrency: int = 8
     dev_user: Optional[str] = None
-    """The relay's user when nobody is signed in, for work at one's desk. Refused together with ``api_key``."""
+    """The relay's user when nobody is signed in, for work at one's desk. Refused together with ``api_key`` or
+    ``token_provider``: with those, ingest believes the relay."""
 
     clock: Callable[[], float] = field(default=time.time, repr=False)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("lakepulse"), repr=False)
@@ -95,8 +96,8 @@ class Options:
                 found.append(f"{name} must be more than 0 seconds")
         if not self.exit_timeout >= 0:
             found.append("exit_timeout must be 0 seconds or more")
-        if self.api_key and self.dev_user:
-            found.append("dev_user is for a collector in dev mode: it cannot be used with api_key")
+        if (self.api_key or self.token_provider) and self.dev_user:
+            found.append("dev_user is for a collector in dev mode: it cannot be used with api_key or token_provider")
         if isinstance(self.exclude, (str, re.Pattern)):
             found.append("exclude must be a list of patterns")
         for name in ("api_key", "dev_user"):

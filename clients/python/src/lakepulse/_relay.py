@@ -87,7 +87,7 @@ class Relay:
             raise Refusal(405, "method_not_allowed", f"{asked.method} is not allowed here")
         if not asked.user_id:
             raise Refusal(401, "unauthorized", "No signed-in user")
-        if asked.headers.get("sec-fetch-site") == "cross-site":
+        if asked.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             # text/plain needs no preflight: without this any site could post in the name of its visitor.
             raise Refusal(403, "forbidden", "Events are taken from the app's own pages only")
         if asked.headers.get("content-encoding", "identity") != "identity":
@@ -131,7 +131,7 @@ class Relay:
         user_id = asked.user_id or ""
         headers = forwarded(asked)
         timeout = self._client.options.relay_timeout
-        if not self._client.options.api_key:
+        if not self._has_credentials():
             # A collector in dev mode knows no keys; it takes the user from here.
             headers["X-Forwarded-Email"] = user_id.encode("utf-8").decode("latin-1")
         if asked.path == USAGE_EVENTS_PATH:
@@ -141,11 +141,14 @@ class Relay:
         path = f"{asked.path}?{self._question(asked.query, user_id)}"
         return lambda: self._reply(asked, self._client.transport.get(path, timeout, headers))
 
+    def _has_credentials(self) -> bool:
+        return bool(self._client.options.api_key or self._client.options.token_provider)
+
     def _question(self, query: str, user_id: str) -> str:
         if len(query) > _MAX_QUERY:
             raise Refusal(400, "bad_request", f"The query must be at most {_MAX_QUERY} characters")
         pairs = [(name, value) for name, value in parse_qsl(query, max_num_fields=50) if name != "user_id"]
-        if self._client.options.api_key:
+        if self._has_credentials():
             pairs.append(("user_id", user_id))
         return urlencode(pairs)
 

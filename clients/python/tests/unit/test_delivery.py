@@ -81,6 +81,14 @@ class Wire(IngestCase):
         want = {"app": "orders", "app_version": "1.2", "event_type": "query_executed", "user_id": "jo"}
         self.assertEqual(event, {**want, "success": True, "metadata": {"rows": 3}})
 
+    def test_a_record_that_has_no_form_on_the_wire_is_left_out(self) -> None:
+        client = self.client()
+        for bad in ({"response_time_ms": float("nan")}, {"started_at": 1e20}, {"response_time_ms": float("inf")}):
+            client.record(**{"endpoint": "/", "method": "GET", "status_code": 200, "response_time_ms": 1.0, **bad})
+        record(client)
+        self.assertTrue(client.flush(WAIT))
+        self.assertEqual(len(self.ingest.performance()), 1)
+
     def test_a_usage_event_that_ingest_would_refuse_is_not_queued(self) -> None:
         client = self.client()
         for bad in (

@@ -96,6 +96,7 @@ class RelayRules:
             (405, "GET", EVENTS, b"", JO),
             (405, "POST", COUNT, b"", JO),
             (403, "POST", EVENTS, {"events": [{}]}, {**JO, "sec-fetch-site": "cross-site"}),
+            (403, "POST", EVENTS, {"events": [{}]}, {**JO, "sec-fetch-site": "same-site"}),
             (415, "POST", EVENTS, {"events": [{}]}, {**JO, "content-encoding": "gzip"}),
             (413, "POST", EVENTS, b" " * (MAX_BODY + 1), JO),
             (413, "POST", EVENTS, many, JO),
