@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/fx"
@@ -68,8 +70,41 @@ func startDatabase(lc fx.Lifecycle, cfg Config, log *slog.Logger, _ dataLock) (e
 	if err != nil {
 		return embeddedDatabase{}, err
 	}
-	lc.Append(fx.StopHook(server.Close))
+	watch := watchDatabase(server, log)
+	lc.Append(fx.StopHook(func(ctx context.Context) error {
+		watch()
+		return server.Close(ctx)
+	}))
 	return embeddedDatabase{server}, nil
+}
+
+// watchDatabase starts the database again when it ends by itself, as any
+// supervisor would: meanwhile the events wait in the log. The returned function
+// ends the watch.
+func watchDatabase(server *embedded.Postgres, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-server.Done():
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			log.Error("the embedded Postgres ended by itself, starting it again")
+			if err := server.Restart(ctx); err != nil && ctx.Err() == nil {
+				log.Error("the embedded Postgres does not start, trying again", "error", err)
+				select {
+				case <-ctx.Done():
+				case <-time.After(2 * time.Second):
+				}
+			}
+		}
+	})
+	return func() { cancel(); wg.Wait() }
 }
 
 // embeddedDatabaseIn lets a constructor take the embedded database where there is one.

@@ -30,8 +30,37 @@ func Migrate(ctx context.Context, cfg Config) error {
 		if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
 			return fmt.Errorf("migrate up: %w", err)
 		}
-		return nil
+		return findable(ctx, cfg)
 	})
+}
+
+// findable puts our schema at the end of the search path that this role has in
+// this database by default, so that a person with psql finds the tables by
+// their names. What came first stays first. Lakepulse itself does not need it,
+// so a role that may not do it is left alone.
+func findable(ctx context.Context, cfg Config) error {
+	pc, err := poolConfig(cfg)
+	if err != nil {
+		return err
+	}
+	delete(pc.ConnConfig.RuntimeParams, "search_path")
+	if pc.BeforeConnect != nil {
+		if err := pc.BeforeConnect(ctx, pc.ConnConfig); err != nil {
+			return fmt.Errorf("database credentials: %w", err)
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, pc.ConnConfig)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	_, err = conn.Exec(ctx, `
+DO $$ BEGIN
+  IF NOT 'metrics' = ANY (string_to_array(replace(current_setting('search_path'), ' ', ''), ',')) THEN
+    EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET search_path = %s, metrics', current_database(), current_setting('search_path'));
+  END IF;
+EXCEPTION WHEN insufficient_privilege THEN NULL;
+END $$`)
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // MigrateDown takes back the given number of migrations; with 0 all of them,
