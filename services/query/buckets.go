@@ -14,18 +14,18 @@ type buckets struct {
 	starts   []time.Time // of the daily ones and, last, the end of the last; else nil
 }
 
-// newBuckets returns the buckets that cover rng. Days begin at the zone's
+// newBuckets returns the buckets that cover a range. Days begin at the zone's
 // midnight, so one of a clock change has 23 or 25 hours.
-func newBuckets(interval api.Interval, rng timeRange, zone *time.Location) buckets {
+func newBuckets(interval api.Interval, from, to time.Time, zone *time.Location) buckets {
 	b := buckets{interval: interval}
 	if interval != api.IntervalDaily {
 		return b
 	}
-	y, m, d := rng.start.In(zone).Date()
+	y, m, d := from.In(zone).Date()
 	for i := 0; ; i++ {
 		at := midnight(y, m, d+i, zone)
 		b.starts = append(b.starts, at)
-		if !at.Before(rng.end) {
+		if !at.Before(to) {
 			return b
 		}
 	}
@@ -70,14 +70,34 @@ func (b buckets) end(start time.Time) time.Time {
 	return b.starts[min(i+1, len(b.starts)-1)]
 }
 
-// column appends the SQL of a row's bucket.
-func (b buckets) column(s *statement) *statement {
+// utcDays reports whether the daily buckets are UTC's days.
+func (b buckets) utcDays() bool {
+	return !slices.ContainsFunc(b.starts, func(t time.Time) bool { return !t.Equal(t.Truncate(day)) })
+}
+
+// cuts reports whether a bucket begins inside of an hour.
+func (b buckets) cuts(hour time.Time) bool {
+	if b.starts == nil {
+		return b.width() < time.Hour
+	}
+	i, found := slices.BinarySearchFunc(b.starts, hour, time.Time.Compare)
+	return !found && i < len(b.starts) && b.starts[i].Before(hour.Add(time.Hour))
+}
+
+// column appends the SQL of the bucket that a column's time lies in.
+func (b buckets) column(s *statement, name string) *statement {
 	switch b.interval {
 	case api.Interval5Min:
-		return s.add(`date_bin('5 minutes', "timestamp", timestamptz 'epoch')`)
+		return s.add(`date_bin('5 minutes', ` + name + `, timestamptz 'epoch')`)
 	case api.IntervalHourly:
-		return s.add(`date_bin('1 hour', "timestamp", timestamptz 'epoch')`)
+		return s.add(`date_bin('1 hour', ` + name + `, timestamptz 'epoch')`)
 	}
 	place := s.arg(b.starts)
-	return s.add(`(` + place + `::timestamptz[])[width_bucket("timestamp", ` + place + `::timestamptz[])]`)
+	return s.add(`(` + place + `::timestamptz[])[width_bucket(` + name + `, ` + place + `::timestamptz[])]`)
 }
+
+// Columns that say when: of raw rows and of aggregates.
+const (
+	rawTime       = `"timestamp"`
+	aggregateTime = `time_bucket`
+)

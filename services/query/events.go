@@ -1,20 +1,44 @@
 package query
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/api"
+	"github.com/lakepulse/lakepulse/pkg/event"
+)
+
+// The most entries of lists that have no natural bound.
+const (
+	maxPages    = 1000
+	maxElements = 200
 )
 
 // eventTally is what a set of usage events adds up to.
 type eventTally struct {
 	n, succeeded, failed int64
 	byType               map[string]int64
+	pages                map[string]int64 // of page views or, with a filter, of its type
+	elements             map[string]int64
 }
 
-func (t eventTally) metrics() api.UsageMetrics {
+func newEventTally() *eventTally {
+	return &eventTally{byType: map[string]int64{}, pages: map[string]int64{}, elements: map[string]int64{}}
+}
+
+func (t *eventTally) add(name string, n, succeeded, failed int64) {
+	t.byType[name] += n
+	t.n, t.succeeded, t.failed = t.n+n, t.succeeded+succeeded, t.failed+failed
+}
+
+func (t *eventTally) metrics() api.UsageMetrics {
 	m := api.UsageMetrics{TotalEvents: t.n, SuccessCount: &t.succeeded, FailureCount: &t.failed}
 	if said := t.succeeded + t.failed; said > 0 {
 		rate := ratio(float64(t.succeeded), float64(said))
@@ -23,83 +47,158 @@ func (t eventTally) metrics() api.UsageMetrics {
 	return m
 }
 
-// rawEvents tallies the usage events of the spans.
-func rawEvents(ctx context.Context, tx pgx.Tx, spans []span, f filter) (eventTally, error) {
+// pageType is the type whose events are counted by page.
+func (f filter) pageType() string {
+	if f.eventType != "" {
+		return f.eventType
+	}
+	return event.TypePageView
+}
+
+// tallyEvents tallies the usage events of a reading; with lists also by page
+// and by element.
+func tallyEvents(ctx context.Context, tx pgx.Tx, r reading, f filter, lists bool) (*eventTally, error) {
+	t := newEventTally()
+	if r.aggregated() {
+		if err := t.addAggregates(ctx, tx, r, f, lists); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.raw) == 0 {
+		return t.cut(), nil
+	}
+	if err := t.addRaw(ctx, tx, r.raw, f); err != nil || !lists {
+		return t, err
+	}
+	pages := filter{app: f.app, eventType: f.pageType()}
+	if err := countEventsBy(ctx, tx, r.raw, pages, "page_name", maxPages, t.pages); err != nil {
+		return nil, err
+	}
+	err := countEventsBy(ctx, tx, r.raw, f, "element_id", maxElements, t.elements)
+	return t.cut(), err
+}
+
+// cut leaves the most frequent entries of the lists.
+func (t *eventTally) cut() *eventTally {
+	t.pages, t.elements = most(t.pages, maxPages), most(t.elements, maxElements)
+	return t
+}
+
+func most(counts map[string]int64, n int) map[string]int64 {
+	if len(counts) <= n {
+		return counts
+	}
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+	for _, name := range names[n:] {
+		delete(counts, name)
+	}
+	return counts
+}
+
+func (t *eventTally) addAggregates(ctx context.Context, tx pgx.Tx, r reading, f filter, lists bool) error {
+	var st statement
+	st.aggregates(byKey, event.KindUsage, f, r, func() {
+		st.add(`event_type, sample_count, success_count, failure_count`)
+		if lists {
+			st.add(`, CASE WHEN event_type = ? THEN aggregated_values->'event_count_by_page' END,
+				aggregated_values->'event_count_by_element'`, f.pageType())
+		} else {
+			st.add(`, NULL, NULL`)
+		}
+	})
+	var name string
+	var n, succeeded, failed int64
+	return collect(ctx, tx, &st, "merge events", func(rows pgx.Rows) error {
+		if err := rows.Scan(&name, &n, &succeeded, &failed, nil, nil); err != nil {
+			return err
+		}
+		t.add(name, n, succeeded, failed)
+		values := rows.RawValues()
+		if err := addCounts(t.pages, values[4]); err != nil {
+			return err
+		}
+		return addCounts(t.elements, values[5])
+	})
+}
+
+// addCounts adds a JSON object of counts, as the database sends jsonb.
+func addCounts(counts map[string]int64, data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if data[0] == 1 { // the version that comes before jsonb in binary
+		data = data[1:]
+	}
+	var part map[string]int64
+	if err := json.Unmarshal(data, &part); err != nil {
+		return fmt.Errorf("distribution: %w", err)
+	}
+	for name, n := range part {
+		counts[name] += n
+	}
+	return nil
+}
+
+func (t *eventTally) addRaw(ctx context.Context, tx pgx.Tx, spans []span, f filter) error {
 	var st statement
 	st.add(`SELECT event_type, count(*), count(*) FILTER (WHERE success), count(*) FILTER (WHERE NOT success)
 		FROM usage_events WHERE `).within(spans).eventsOf(f).add(` GROUP BY event_type`)
-	t := eventTally{byType: map[string]int64{}}
-	err := collect(ctx, tx, &st, "tally events", func(rows pgx.Rows) error {
+	return collect(ctx, tx, &st, "tally events", func(rows pgx.Rows) error {
 		var name string
 		var n, succeeded, failed int64
-		if err := rows.Scan(&name, &n, &succeeded, &failed); err != nil {
-			return err
-		}
-		t.byType[name] = n
-		t.n, t.succeeded, t.failed = t.n+n, t.succeeded+succeeded, t.failed+failed
-		return nil
+		err := rows.Scan(&name, &n, &succeeded, &failed)
+		t.add(name, n, succeeded, failed)
+		return err
 	})
-	return t, err
 }
 
-// The most entries of lists that have no natural bound.
-const (
-	maxPages    = 1000
-	maxElements = 200
-	maxUsers    = 50
-)
-
-// countEventsBy counts events by a column of usage_events, the most frequent
-// ones; events without it are left out.
-func countEventsBy(ctx context.Context, tx pgx.Tx, spans []span, f filter, column string, most int) (map[string]int64, error) {
+// countEventsBy adds the counts of events by a column of usage_events, the most
+// frequent ones; events without it are left out.
+func countEventsBy(ctx context.Context, tx pgx.Tx, spans []span, f filter, column string, most int, counts map[string]int64) error {
 	var st statement
 	st.add(`SELECT `+column+`, count(*) FROM usage_events WHERE `).within(spans).eventsOf(f).
 		add(` AND `+column+` IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?`, most)
-	counts := map[string]int64{}
-	err := collect(ctx, tx, &st, "count events by "+column, func(rows pgx.Rows) error {
+	return collect(ctx, tx, &st, "count events by "+column, func(rows pgx.Rows) error {
 		var name string
 		var n int64
 		err := rows.Scan(&name, &n)
-		counts[name] = n
+		counts[name] += n
 		return err
 	})
-	return counts, err
 }
 
-// Orders of activeUsers.
-const (
-	byActivity = `sum(requests) + sum(events) DESC, user_id`
-	byErrors   = `sum(errors) DESC, sum(requests) DESC, user_id`
-	byEvents   = `sum(events) DESC, user_id`
-)
-
-// activeUsers lists the first users of an order with what they did in the spans.
-func activeUsers(ctx context.Context, tx pgx.Tx, spans []span, f filter, order string) ([]api.UserActivity, error) {
+// countEventsOver tells each how many events of a type there were in a bucket.
+// A pair may come more than once.
+func countEventsOver(ctx context.Context, tx pgx.Tx, r reading, f filter, b buckets, each func(bucket time.Time, name string, n int64)) error {
 	var st statement
-	scope := scopeOf(f)
-	st.add(`SELECT user_id, sum(requests)::bigint AS requests, sum(errors)::bigint AS errors, sum(events)::bigint AS events, max(last_seen) FROM (`)
-	if scope.requests {
-		st.add(`SELECT user_id, count(*) AS requests, count(*) FILTER (WHERE status_code >= 400) AS errors, 0 AS events,
-			max("timestamp") AS last_seen FROM performance_metrics WHERE `).
-			within(spans).requestsOf(f).add(` AND user_id IS NOT NULL GROUP BY user_id`)
+	some := false
+	if r.aggregated() {
+		st.add(`SELECT bucket, event_type, sum(sample_count)::bigint FROM (`)
+		some = st.aggregates(byKey, event.KindUsage, f, r, func() {
+			b.column(&st, aggregateTime).add(` AS bucket, event_type, sample_count`)
+		})
+		st.add(`) AS part GROUP BY 1, 2`)
 	}
-	if scope.requests && scope.events {
-		st.add(` UNION ALL `)
+	if len(r.raw) > 0 {
+		if some {
+			st.add(` UNION ALL `)
+		}
+		st.add(`SELECT `)
+		b.column(&st, rawTime).add(`, event_type, count(*) FROM usage_events WHERE `).within(r.raw).eventsOf(f).add(` GROUP BY 1, 2`)
 	}
-	if scope.events {
-		st.add(`SELECT user_id, 0 AS requests, 0 AS errors, count(*) AS events, max("timestamp") AS last_seen FROM usage_events WHERE `).
-			within(spans).eventsOf(f).add(` GROUP BY user_id`)
+	if st.text.Len() == 0 {
+		return nil
 	}
-	st.add(`) AS did GROUP BY user_id ORDER BY `+order+` LIMIT ?`, maxUsers)
-	users := make([]api.UserActivity, 0, maxUsers)
-	err := collect(ctx, tx, &st, "list users", func(rows pgx.Rows) error {
-		var u api.UserActivity
-		if err := rows.Scan(&u.UserID, &u.Requests, &u.Errors, &u.Events, &u.LastSeen); err != nil {
+	return collect(ctx, tx, &st, "count events over time", func(rows pgx.Rows) error {
+		var bucket time.Time
+		var name string
+		var n int64
+		if err := rows.Scan(&bucket, &name, &n); err != nil {
 			return err
 		}
-		u.LastSeen = u.LastSeen.UTC()
-		users = append(users, u)
+		each(bucket, name, n)
 		return nil
 	})
-	return users, err
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 )
 
@@ -37,29 +38,31 @@ func (s *Service) performance() httpapi.Route {
 func (s *Service) getPerformance(ctx context.Context, _ auth.Caller, req performanceRequest) (*api.Performance, error) {
 	resp := &api.Performance{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
 	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := s.view(ctx, tx, req.rng, req.exact)
+		v, err := s.look(ctx, tx, req.rng, req.exact, req.compare)
 		if err != nil {
 			return err
 		}
-		total, byKey, err := rawEndpoints(ctx, tx, v.raw, req.filter)
+		read := v.whole(event.KindPerformance)
+		total, byEndpoint, err := tallyEndpoints(ctx, tx, read, req.filter)
 		if err != nil {
 			return err
 		}
-		cut := slicesOf(req.rng)
-		trends, err := rawTrends(ctx, tx, v.raw, req.filter, cut)
+		cut := v.slices()
+		trends, err := v.trends(ctx, tx, req.filter, cut)
 		if err != nil {
 			return err
 		}
-		users, err := v.users(ctx, tx, req.filter, scopeOf(req.filter), req.anonymous && total.anonymous > 0)
+		question := v.crowd(req.filter, nil, false)
+		users, err := crowds(ctx, tx, question, nil)
 		if err != nil {
 			return err
 		}
-		resp.Metrics = total.metrics(users)
-		resp.Endpoints = listEndpoints(byKey, trends, cut)
+		resp.Metrics = total.metrics(users.count(req.anonymous))
+		resp.Endpoints = listEndpoints(byEndpoint, trends, cut)
 		resp.TrendSliceSeconds = int64(cut.width / time.Second)
-		resp.Sources = v.provenance(total.n)
+		resp.Sources = v.provenance(total.n, read, question.events)
 		if req.compare {
-			resp.Previous, err = s.previousPerformance(ctx, tx, req)
+			resp.Previous, err = s.previousPerformance(ctx, tx, v, req)
 		}
 		return err
 	})
@@ -68,21 +71,21 @@ func (s *Service) getPerformance(ctx context.Context, _ auth.Caller, req perform
 
 // previousPerformance tallies the period before, or returns nil where part of
 // it is no longer kept.
-func (s *Service) previousPerformance(ctx context.Context, tx pgx.Tx, req performanceRequest) (*api.PreviousPerformance, error) {
-	rng := req.rng.before()
-	if !s.retained(rng) {
+func (s *Service) previousPerformance(ctx context.Context, tx pgx.Tx, v *view, req performanceRequest) (*api.PreviousPerformance, error) {
+	before := v.earlier(s, req.exact)
+	if before == nil {
 		return nil, nil
 	}
-	v, err := s.view(ctx, tx, rng, req.exact)
+	total, err := tallyRequests(ctx, tx, before.whole(event.KindPerformance), req.filter)
 	if err != nil {
 		return nil, err
 	}
-	total, err := rawTotal(ctx, tx, v.raw, req.filter)
+	users, err := crowds(ctx, tx, before.crowd(req.filter, nil, false), nil)
 	if err != nil {
 		return nil, err
 	}
-	users, err := v.users(ctx, tx, req.filter, scopeOf(req.filter), req.anonymous && total.anonymous > 0)
-	return &api.PreviousPerformance{StartTime: rng.start, EndTime: rng.end, Metrics: total.metrics(users)}, err
+	return &api.PreviousPerformance{StartTime: before.asked.start, EndTime: before.asked.end,
+		Metrics: total.metrics(users.count(req.anonymous))}, nil
 }
 
 // trendSlices cuts a range into about 24 equal pieces for the sparklines.
@@ -92,20 +95,18 @@ type trendSlices struct {
 	n     int
 }
 
-// slicesOf returns slices that aggregates can fill: beyond 24 hours whole hours,
+// slices returns slices that aggregates can fill: whole hours where any answer,
 // and from some weeks on whole UTC days.
-func slicesOf(rng timeRange) trendSlices {
-	width := rng.length() / 24
+func (v *view) slices() trendSlices {
+	length := v.to.Sub(v.from)
+	width := length / 24
 	switch {
-	case rng.length() <= day:
-		width = max(width.Round(time.Second), time.Second)
-		return countSlices(rng.start, rng.end, width)
-	case rng.length() < 24*day:
-		width = roundUp(width, time.Hour)
-		return countSlices(rng.start.Truncate(time.Hour), rng.end, width)
+	case length <= day && !v.whole(event.KindPerformance).aggregated():
+		return countSlices(v.from, v.to, max(roundUp(width, time.Second), time.Second))
+	case length < 24*day:
+		return countSlices(v.from.Truncate(time.Hour), v.to, roundUp(width, time.Hour))
 	}
-	width = roundUp(width, day)
-	return countSlices(rng.start.Truncate(day), rng.end, width)
+	return countSlices(v.from.Truncate(day), v.to, roundUp(width, day))
 }
 
 func countSlices(from, to time.Time, width time.Duration) trendSlices {
@@ -116,11 +117,25 @@ func roundUp(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit
 
 func (c trendSlices) of(t time.Time) int { return min(max(0, int(t.Sub(c.from)/c.width)), c.n-1) }
 
-// rawTrends counts the requests of each endpoint per slice.
-func rawTrends(ctx context.Context, tx pgx.Tx, spans []span, f filter, cut trendSlices) (map[endpointKey][]int64, error) {
+// trends counts the requests of each endpoint per slice.
+func (v *view) trends(ctx context.Context, tx pgx.Tx, f filter, cut trendSlices) (map[endpointKey][]int64, error) {
+	r := v.hourly(event.KindPerformance)
+	if cut.width%day == 0 {
+		r = v.whole(event.KindPerformance)
+	}
 	var st statement
-	st.add(`SELECT app, endpoint, method, date_bin(?::interval, "timestamp", ?), count(*) FROM performance_metrics WHERE `, cut.width, cut.from).
-		within(spans).requestsOf(f).add(` GROUP BY 1, 2, 3, 4`)
+	if r.aggregated() {
+		st.add(`SELECT app, endpoint_path, method, date_bin(?::interval, time_bucket, ?), sum(sample_count)::bigint FROM (`, cut.width, cut.from)
+		st.aggregates(byKey, event.KindPerformance, f, r, func() { st.add(`app, endpoint_path, method, time_bucket, sample_count`) })
+		st.add(`) AS part GROUP BY 1, 2, 3, 4`)
+	}
+	if len(r.raw) > 0 {
+		if r.aggregated() {
+			st.add(` UNION ALL `)
+		}
+		st.add(`SELECT app, endpoint, method, date_bin(?::interval, "timestamp", ?), count(*) FROM performance_metrics WHERE `, cut.width, cut.from).
+			within(r.raw).requestsOf(f).add(` GROUP BY 1, 2, 3, 4`)
+	}
 	trends := map[endpointKey][]int64{}
 	err := collect(ctx, tx, &st, "count trends", func(rows pgx.Rows) error {
 		var k endpointKey

@@ -2,29 +2,27 @@ package query
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/api"
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/stats"
 )
 
-// requestTally is what a set of requests adds up to.
+// requestTally is what a set of requests adds up to. Its percentiles are exact
+// where one statement over raw rows gave them, and come from the histogram
+// where parts were merged.
 type requestTally struct {
 	n, errors, anonymous int64
 	sum, min, max        float64 // milliseconds; 0 without requests
 	percentiles          []float64
+	histogram            stats.Histogram
 }
 
 // measured are the percentiles every answer gives.
 var measured = []float64{0.5, 0.95, 0.99}
-
-const rawTallyColumns = `count(*), count(*) FILTER (WHERE status_code >= 400), count(*) FILTER (WHERE user_id IS NULL),
-	coalesce(sum(response_time_ms), 0), coalesce(min(response_time_ms), 0), coalesce(max(response_time_ms), 0),
-	percentile_cont(?::float8[]) WITHIN GROUP (ORDER BY response_time_ms)`
-
-func (t *requestTally) targets() []any {
-	return []any{&t.n, &t.errors, &t.anonymous, &t.sum, &t.min, &t.max, &t.percentiles}
-}
 
 func (t *requestTally) avg() float64 { return ratio(t.sum, float64(t.n)) }
 
@@ -32,10 +30,33 @@ func (t *requestTally) errorRate() float64 { return ratio(float64(t.errors), flo
 
 // percentile returns the i-th of the measured percentiles, 0 without requests.
 func (t *requestTally) percentile(i int) float64 {
-	if i < len(t.percentiles) {
+	if t.percentiles != nil {
 		return t.percentiles[i]
 	}
-	return 0
+	return t.histogram.Quantile(measured[i])
+}
+
+// merge adds another part of the same set.
+func (t *requestTally) merge(o *requestTally) {
+	t.count(o)
+	t.histogram.Merge(&o.histogram)
+}
+
+func (t *requestTally) count(o *requestTally) {
+	switch {
+	case o.n == 0:
+		return
+	case t.n == 0:
+		t.min, t.max = o.min, o.max
+	default:
+		t.min, t.max = min(t.min, o.min), max(t.max, o.max)
+	}
+	t.n, t.errors, t.anonymous, t.sum = t.n+o.n, t.errors+o.errors, t.anonymous+o.anonymous, t.sum+o.sum
+}
+
+func (t *requestTally) reset() {
+	t.histogram.Reset()
+	*t = requestTally{histogram: t.histogram}
 }
 
 // ratio is part/whole, and 0 of nothing.
@@ -62,40 +83,99 @@ func (t *requestTally) metrics(users int64) api.PerformanceMetrics {
 	}
 }
 
+// describe writes the tally into a point.
+func (t *requestTally) describe(p *api.DataPoint) {
+	n, errors, avg, rate := t.n, t.errors, t.avg(), t.errorRate()
+	p50, p95, p99 := t.percentile(0), t.percentile(1), t.percentile(2)
+	p.AvgResponseTimeMs, p.ErrorRate, p.TotalRequests, p.ErrorCount = &avg, &rate, &n, &errors
+	p.P50ResponseTimeMs, p.P95ResponseTimeMs, p.P99ResponseTimeMs = &p50, &p95, &p99
+}
+
 // endpointKey is what requests are told apart by.
 type endpointKey struct{ app, endpoint, method string }
 
-// rawEndpoints tallies the requests of the spans, in all and per endpoint, with
-// exact percentiles.
-func rawEndpoints(ctx context.Context, tx pgx.Tx, spans []span, f filter) (total requestTally, byKey map[endpointKey]*requestTally, err error) {
-	var st statement
-	st.add(`SELECT grouping(app) = 1, coalesce(app, ''), coalesce(endpoint, ''), coalesce(method, ''), `).
-		add(rawTallyColumns, measured).
-		add(` FROM performance_metrics WHERE `).within(spans).requestsOf(f).
-		add(` GROUP BY GROUPING SETS ((), (app, endpoint, method))`)
-	byKey = map[endpointKey]*requestTally{}
-	err = collect(ctx, tx, &st, "tally endpoints", func(rows pgx.Rows) error {
-		var all bool
-		var k endpointKey
-		t := new(requestTally)
-		if err := rows.Scan(append([]any{&all, &k.app, &k.endpoint, &k.method}, t.targets()...)...); err != nil {
+// tallyEndpoints tallies the requests of a reading, in all and per endpoint.
+func tallyEndpoints(ctx context.Context, tx pgx.Tx, r reading, f filter) (*requestTally, map[endpointKey]*requestTally, error) {
+	total, byEndpoint := new(requestTally), map[endpointKey]*requestTally{}
+	if !r.aggregated() {
+		var st statement
+		st.add(`SELECT grouping(app) = 1, coalesce(app, ''), coalesce(endpoint, ''), coalesce(method, ''), `).
+			add(exactColumns, measured).
+			add(` FROM performance_metrics WHERE `).within(r.raw).requestsOf(f).
+			add(` GROUP BY GROUPING SETS ((), (app, endpoint, method))`)
+		err := collect(ctx, tx, &st, "tally endpoints", func(rows pgx.Rows) error {
+			var all bool
+			var k endpointKey
+			t := new(requestTally)
+			err := rows.Scan(append([]any{&all, &k.app, &k.endpoint, &k.method}, t.exactTargets()...)...)
+			if all {
+				total = t
+			} else {
+				byEndpoint[k] = t
+			}
 			return err
+		})
+		return total, byEndpoint, err
+	}
+	st := mergeable(byKey, r, f, column(`app`, `app`), column(`endpoint_path`, `endpoint`), column(`method`, `method`))
+	var k endpointKey
+	err := collectParts(ctx, tx, st, "merge endpoints", []any{&k.app, &k.endpoint, &k.method}, func(p *requestPart) error {
+		if byEndpoint[k] == nil {
+			byEndpoint[k] = new(requestTally)
 		}
-		if all {
-			total = *t
-		} else {
-			byKey[k] = t
-		}
-		return nil
+		return byEndpoint[k].add(p)
 	})
-	return total, byKey, err
+	for _, t := range byEndpoint {
+		total.merge(t)
+	}
+	return total, byEndpoint, err
 }
 
-// rawTotal tallies the requests of the spans.
-func rawTotal(ctx context.Context, tx pgx.Tx, spans []span, f filter) (total requestTally, err error) {
-	var st statement
-	st.add(`SELECT `).add(rawTallyColumns, measured).
-		add(` FROM performance_metrics WHERE `).within(spans).requestsOf(f)
-	err = collect(ctx, tx, &st, "tally requests", func(rows pgx.Rows) error { return rows.Scan(total.targets()...) })
-	return total, err
+// tallyRequests tallies the requests of a reading.
+func tallyRequests(ctx context.Context, tx pgx.Tx, r reading, f filter) (*requestTally, error) {
+	total := new(requestTally)
+	if !r.aggregated() {
+		var st statement
+		st.add(`SELECT `).add(exactColumns, measured).add(` FROM performance_metrics WHERE `).within(r.raw).requestsOf(f)
+		err := collect(ctx, tx, &st, "tally requests", func(rows pgx.Rows) error { return rows.Scan(total.exactTargets()...) })
+		return total, err
+	}
+	st := mergeable(tierOf(event.KindPerformance, f), r, f)
+	return total, collectParts(ctx, tx, st, "merge requests", nil, total.add)
+}
+
+// tallyRequestsOver tells each the requests of every bucket in order. The tally
+// is only good until each returns.
+func tallyRequestsOver(ctx context.Context, tx pgx.Tx, r reading, f filter, b buckets, each func(time.Time, *requestTally)) error {
+	if !r.aggregated() {
+		var st statement
+		st.add(`SELECT `)
+		b.column(&st, rawTime).add(`, `).add(exactColumns, measured).
+			add(` FROM performance_metrics WHERE `).within(r.raw).requestsOf(f).add(` GROUP BY 1 ORDER BY 1`)
+		return collect(ctx, tx, &st, "tally requests over time", func(rows pgx.Rows) error {
+			var bucket time.Time
+			var t requestTally
+			err := rows.Scan(append([]any{&bucket}, t.exactTargets()...)...)
+			each(bucket, &t)
+			return err
+		})
+	}
+	st := mergeable(tierOf(event.KindPerformance, f), r, f, b.keyColumn()).add(` ORDER BY 1`)
+	var bucket, at time.Time
+	var current requestTally
+	flush := func() {
+		if current.n > 0 {
+			each(at, &current)
+		}
+		current.reset()
+	}
+	err := collectParts(ctx, tx, st, "merge requests over time", []any{&bucket}, func(p *requestPart) error {
+		if !bucket.Equal(at) {
+			flush()
+			at = bucket
+		}
+		return current.add(p)
+	})
+	flush()
+	return err
 }

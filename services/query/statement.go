@@ -39,9 +39,12 @@ type span struct{ from, to time.Time }
 
 func (s span) empty() bool { return !s.from.Before(s.to) }
 
-// within appends the condition that the rows of a raw table lie in one of the
-// spans. Bounds on the bare column let Postgres skip the other days' partitions.
-func (s *statement) within(spans []span) *statement {
+// within appends the condition that rows of a raw table lie in one of the spans.
+func (s *statement) within(spans []span) *statement { return s.in(rawTime, spans) }
+
+// in appends the condition that a column of times lies in one of the spans.
+// Bounds on the bare column let Postgres skip partitions and use the key.
+func (s *statement) in(column string, spans []span) *statement {
 	if len(spans) == 0 {
 		return s.add("false")
 	}
@@ -50,7 +53,7 @@ func (s *statement) within(spans []span) *statement {
 		if i > 0 {
 			s.add(" OR ")
 		}
-		s.add(`"timestamp" >= ? AND "timestamp" < ?`, sp.from, sp.to)
+		s.add(column+" >= ? AND "+column+" < ?", sp.from, sp.to)
 	}
 	return s.add(")")
 }

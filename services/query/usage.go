@@ -3,7 +3,6 @@ package query
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,7 +40,7 @@ func (s *Service) usage() httpapi.Route {
 func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest) (*api.Usage, error) {
 	resp := &api.Usage{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
 	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := s.view(ctx, tx, req.rng, req.exact)
+		v, err := s.look(ctx, tx, req.rng, req.exact, req.compare)
 		if err != nil {
 			return err
 		}
@@ -49,108 +48,72 @@ func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest)
 		if err != nil {
 			return err
 		}
-		resp.Interval = b.interval
-		tally, err := rawEvents(ctx, tx, v.raw, req.filter)
+		tally, err := tallyEvents(ctx, tx, v.whole(event.KindUsage), req.filter, true)
 		if err != nil {
 			return err
 		}
-		if resp.Metrics, err = s.usageMetrics(ctx, tx, v, tally, req); err != nil {
+		total, points, err := v.activeOver(ctx, tx, req, b)
+		if err != nil {
 			return err
 		}
-		resp.EventDistribution = tally.byType
-		if err := fillUsage(ctx, tx, v, req, b, resp); err != nil {
+		current, err := s.usersThisHour(ctx, tx, req.filter.app, req.anonymous)
+		if err != nil {
 			return err
 		}
-		resp.Sources = v.provenance(tally.n)
-		if req.compare {
-			resp.Previous, err = s.previousUsage(ctx, tx, req)
+		resp.Interval, resp.ActiveUsers, resp.Metrics = b.interval, points, tally.metrics()
+		resp.Metrics.UniqueUsers, resp.Metrics.ActiveUsersCurrentHour = total.events.count(), current
+		resp.EventDistribution, resp.PageViews, resp.Elements = tally.byType, tally.pages, tally.elements
+		resp.Sources = v.provenance(tally.n, reading{}, v.over(event.KindUsage, b))
+		if resp.TopUsers, _, err = listUsers(ctx, tx, v.recent(), req.filter, byActivity); err != nil || !req.compare {
+			return err
 		}
+		resp.Previous, err = s.previousUsage(ctx, tx, v, req, current)
 		return err
 	})
 	return resp, err
 }
 
-// fillUsage adds what is listed beside the totals.
-func fillUsage(ctx context.Context, tx pgx.Tx, v *view, req usageRequest, b buckets, resp *api.Usage) (err error) {
-	pages := req.filter
-	if pages.eventType == "" {
-		pages.eventType = event.TypePageView
-	}
-	if resp.PageViews, err = countEventsBy(ctx, tx, v.raw, pages, "page_name", maxPages); err != nil {
-		return err
-	}
-	if resp.Elements, err = countEventsBy(ctx, tx, v.raw, req.filter, "element_id", maxElements); err != nil {
-		return err
-	}
-	if resp.TopUsers, err = activeUsers(ctx, tx, v.raw, req.filter, byActivity); err != nil {
-		return err
-	}
-	resp.ActiveUsers, err = v.activeUsersOver(ctx, tx, req.filter, b, req.anonymous)
-	return err
-}
-
-// usageMetrics completes the tally of events with the users behind them.
-func (s *Service) usageMetrics(ctx context.Context, tx pgx.Tx, v *view, tally eventTally, req usageRequest) (api.UsageMetrics, error) {
-	m := tally.metrics()
-	var err error
-	if m.UniqueUsers, err = v.users(ctx, tx, req.filter, userScope{events: true}, false); err != nil {
-		return m, err
-	}
-	m.ActiveUsersCurrentHour, err = s.usersThisHour(ctx, tx, req.filter.app, req.anonymous)
-	return m, err
+// activeOver counts the distinct users per bucket, oldest first, and returns
+// those of all buckets.
+func (v *view) activeOver(ctx context.Context, tx pgx.Tx, req usageRequest, b buckets) (*crowd, []api.ActiveUsersPoint, error) {
+	points := []api.ActiveUsersPoint{}
+	total, err := crowds(ctx, tx, v.crowd(req.filter, &b, true), func(bucket time.Time, c *crowd) {
+		if n := c.count(req.anonymous); n > 0 {
+			at := bucket.UTC()
+			points = append(points, api.ActiveUsersPoint{Timestamp: at, ActiveUsers: n, Complete: v.complete(b, at)})
+		}
+	})
+	return total, points, err
 }
 
 // usersThisHour counts who is active since the last full hour.
 func (s *Service) usersThisHour(ctx context.Context, tx pgx.Tx, app string, anonymous bool) (int64, error) {
 	now := s.now()
-	hour := []span{{now.Truncate(time.Hour), now.Add(event.MaxAhead)}}
-	f := filter{app: app}
-	n, err := countUsers(ctx, tx, hour, f, scopeOf(f))
-	if err != nil || !anonymous {
-		return n, err
+	hour := reading{raw: []span{{now.Truncate(time.Hour), now.Add(event.MaxAhead)}}}
+	c, err := crowds(ctx, tx, crowdQuestion{requests: hour, events: hour, filter: filter{app: app}}, nil)
+	if err != nil {
+		return 0, err
 	}
-	some, err := anyAnonymous(ctx, tx, hour, f)
-	if some {
-		n++
-	}
-	return n, err
-}
-
-// anyAnonymous reports whether requests of the spans have no user.
-func anyAnonymous(ctx context.Context, tx pgx.Tx, spans []span, f filter) (some bool, err error) {
-	var st statement
-	st.add(`SELECT EXISTS (SELECT FROM performance_metrics WHERE user_id IS NULL AND `).within(spans).requestsOf(f).add(`)`)
-	err = collect(ctx, tx, &st, "look for anonymous requests", func(rows pgx.Rows) error { return rows.Scan(&some) })
-	return some, err
+	return c.count(anonymous), nil
 }
 
 // previousUsage tallies the period before, or returns nil where part of it is
 // no longer kept.
-func (s *Service) previousUsage(ctx context.Context, tx pgx.Tx, req usageRequest) (*api.PreviousUsage, error) {
-	rng := req.rng.before()
-	if !s.retained(rng) {
+func (s *Service) previousUsage(ctx context.Context, tx pgx.Tx, v *view, req usageRequest, current int64) (*api.PreviousUsage, error) {
+	before := v.earlier(s, req.exact)
+	if before == nil {
 		return nil, nil
 	}
-	v, err := s.view(ctx, tx, rng, req.exact)
+	tally, err := tallyEvents(ctx, tx, before.whole(event.KindUsage), req.filter, false)
 	if err != nil {
 		return nil, err
 	}
-	tally, err := rawEvents(ctx, tx, v.raw, req.filter)
+	q := crowdQuestion{events: before.whole(event.KindUsage), filter: req.filter}
+	users, err := crowds(ctx, tx, q, nil)
 	if err != nil {
 		return nil, err
 	}
-	metrics, err := s.usageMetrics(ctx, tx, v, tally, req)
-	return &api.PreviousUsage{StartTime: rng.start, EndTime: rng.end, Metrics: metrics}, err
-}
-
-// activeUsersOver counts the distinct users per bucket, oldest first.
-func (v *view) activeUsersOver(ctx context.Context, tx pgx.Tx, f filter, b buckets, anonymous bool) ([]api.ActiveUsersPoint, error) {
-	byBucket, err := v.usersBy(ctx, tx, f, scopeOf(f), b, anonymous)
-	points := make([]api.ActiveUsersPoint, 0, len(byBucket))
-	for at, n := range byBucket {
-		start := time.Unix(at, 0).UTC()
-		points = append(points, api.ActiveUsersPoint{Timestamp: start, ActiveUsers: n, Complete: v.complete(b, start)})
-	}
-	slices.SortFunc(points, func(a, b api.ActiveUsersPoint) int { return a.Timestamp.Compare(b.Timestamp) })
-	return points, err
+	m := tally.metrics()
+	m.UniqueUsers, m.ActiveUsersCurrentHour = users.events.count(), current
+	return &api.PreviousUsage{StartTime: before.asked.start, EndTime: before.asked.end, Metrics: m}, nil
 }

@@ -5,10 +5,13 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/stats"
 )
 
-// userScope says whose users count: those of requests, of usage events, or of
-// both, each once. A filter that only one kind knows leaves out the other.
+// userScope says whose users are active: those of requests, of usage events, or
+// of both, each once. A filter that only one kind knows leaves out the other.
 type userScope struct{ requests, events bool }
 
 func scopeOf(f filter) userScope {
@@ -16,67 +19,190 @@ func scopeOf(f filter) userScope {
 	return userScope{requests: byRequest || !byEvent, events: byEvent || !byRequest}
 }
 
-// rawUsers appends a select of the distinct pairs of a bucket (when b is given)
-// and a user over the kinds in scope. Distinct on either side first: that is
-// what leaves little to merge.
-func rawUsers(st *statement, spans []span, f filter, scope userScope, b *buckets) {
-	side := func(table string, narrow func(filter) *statement) {
-		st.add(`SELECT DISTINCT `)
-		if b != nil {
-			b.column(st).add(` AS bucket, `)
+// userSet is an exact set of users: numbers where the aggregator has given them
+// one, names where it has not seen them yet.
+type userSet struct {
+	numbers stats.Users
+	names   map[string]struct{}
+}
+
+func (u *userSet) count() int64 { return int64(u.numbers.Count() + len(u.names)) }
+
+func (u *userSet) merge(o *userSet) {
+	u.numbers.Merge(&o.numbers)
+	for name := range o.names {
+		u.name(name)
+	}
+}
+
+func (u *userSet) name(name string) {
+	if u.names == nil {
+		u.names = map[string]struct{}{}
+	}
+	u.names[name] = struct{}{}
+}
+
+func (u *userSet) reset() {
+	u.numbers.Reset()
+	clear(u.names)
+}
+
+// crowd is who was there, in a bucket or in a whole range.
+type crowd struct {
+	active    userSet // by the scope of the question
+	events    userSet // with usage events
+	anonymous bool    // there were requests without a user
+}
+
+func (c *crowd) reset() {
+	c.active.reset()
+	c.events.reset()
+	c.anonymous = false
+}
+
+func (c *crowd) merge(o *crowd) {
+	c.active.merge(&o.active)
+	c.events.merge(&o.events)
+	c.anonymous = c.anonymous || o.anonymous
+}
+
+// count is how many were active; all who are not known count as one when asked for.
+func (c *crowd) count(withAnonymous bool) int64 {
+	n := c.active.count()
+	if withAnonymous && c.anonymous {
+		n++
+	}
+	return n
+}
+
+// crowdQuestion asks who was there.
+type crowdQuestion struct {
+	requests, events reading
+	filter           filter
+	buckets          *buckets // nil: one for all
+}
+
+// crowds tells each for every bucket in order, and returns who was there in
+// all. What it passes to each is only good until each returns: a bucket's sets
+// are used again for the next one, so that hours and users may be many.
+func crowds(ctx context.Context, tx pgx.Tx, q crowdQuestion, each func(bucket time.Time, c *crowd)) (*crowd, error) {
+	st := q.statement()
+	if st == nil {
+		return &crowd{}, nil
+	}
+	var total, current crowd
+	var at time.Time
+	some := false
+	flush := func() {
+		if some && each != nil {
+			each(at, &current)
 		}
-		st.add(`user_id FROM ` + table + ` WHERE `).within(spans)
-		narrow(f).add(` AND user_id IS NOT NULL`)
+		total.merge(&current)
+		current.reset()
 	}
-	if scope.requests {
-		side("performance_metrics", st.requestsOf)
-	}
-	if scope.requests && scope.events {
-		st.add(` UNION `)
-	}
-	if scope.events {
-		side("usage_events", st.eventsOf)
-	}
-}
-
-// countUsers counts the distinct users of the spans.
-func countUsers(ctx context.Context, tx pgx.Tx, spans []span, f filter, scope userScope) (n int64, err error) {
-	var st statement
-	st.add(`SELECT count(*) FROM (`)
-	rawUsers(&st, spans, f, scope, nil)
-	st.add(`) AS seen`)
-	err = collect(ctx, tx, &st, "count users", func(rows pgx.Rows) error { return rows.Scan(&n) })
-	return n, err
-}
-
-// countUsersBy counts the distinct users of each bucket.
-func countUsersBy(ctx context.Context, tx pgx.Tx, spans []span, f filter, scope userScope, b buckets) (map[int64]int64, error) {
-	var st statement
-	st.add(`SELECT bucket, count(*) FROM (`)
-	rawUsers(&st, spans, f, scope, &b)
-	st.add(`) AS seen GROUP BY bucket`)
-	byBucket := map[int64]int64{}
-	err := collect(ctx, tx, &st, "count users over time", func(rows pgx.Rows) error {
+	scope := scopeOf(q.filter)
+	err := collect(ctx, tx, st, "read users", func(rows pgx.Rows) error {
 		var bucket time.Time
-		var n int64
-		if err := rows.Scan(&bucket, &n); err != nil {
+		var ofEvents, anonymous bool
+		var names []string
+		if err := rows.Scan(&bucket, &ofEvents, &anonymous, nil, &names); err != nil {
 			return err
 		}
-		byBucket[bucket.Unix()] = n
-		return nil
+		if !some || !bucket.Equal(at) {
+			flush()
+			at, some = bucket, true
+		}
+		current.anonymous = current.anonymous || anonymous
+		sets := make([]*userSet, 0, 2)
+		if ofEvents {
+			sets = append(sets, &current.events)
+		}
+		if ofEvents && scope.events || !ofEvents && scope.requests {
+			sets = append(sets, &current.active)
+		}
+		return addUsers(sets, rows.RawValues()[3], names)
 	})
-	return byBucket, err
+	flush()
+	return &total, err
 }
 
-// addAnonymous counts one user more in each bucket that has requests without one.
-func addAnonymous(ctx context.Context, tx pgx.Tx, spans []span, f filter, b buckets, byBucket map[int64]int64) error {
+func addUsers(sets []*userSet, numbers []byte, names []string) error {
+	for _, set := range sets {
+		if err := set.numbers.AddBinary(numbers); err != nil {
+			return err
+		}
+		for _, name := range names {
+			set.name(name)
+		}
+	}
+	return nil
+}
+
+// statement returns bucket, of events?, anonymous?, numbers, names, in order of
+// the bucket; nil when nobody has to be asked.
+func (q crowdQuestion) statement() *statement {
 	var st statement
-	st.add(`SELECT DISTINCT `)
-	b.column(&st).add(` FROM performance_metrics WHERE `).within(spans).requestsOf(f).add(` AND user_id IS NULL`)
-	return collect(ctx, tx, &st, "look for anonymous requests over time", func(rows pgx.Rows) error {
-		var bucket time.Time
-		err := rows.Scan(&bucket)
-		byBucket[bucket.Unix()]++
-		return err
-	})
+	some := false
+	next := func() {
+		if some {
+			st.add(` UNION ALL `)
+		}
+		some = true
+	}
+	for _, part := range []struct {
+		kind  event.Kind
+		r     reading
+		table string
+	}{{event.KindPerformance, q.requests, "performance_metrics"}, {event.KindUsage, q.events, "usage_events"}} {
+		ofEvents := part.kind == event.KindUsage
+		if part.r.aggregated() {
+			next()
+			st.aggregates(tierOf(part.kind, q.filter), part.kind, q.filter, part.r, func() {
+				q.bucket(&st, aggregateTime).add(` AS bucket, ?::boolean, anonymous_count > 0, users, NULL::text[]`, ofEvents)
+			})
+		}
+		if len(part.r.raw) > 0 {
+			next()
+			st.add(`SELECT seen.bucket, ?::boolean, bool_or(seen.user_id IS NULL), coalesce(array_agg(known.user_number)
+				FILTER (WHERE known.user_number IS NOT NULL), '{}'), array_agg(seen.user_id)
+				FILTER (WHERE known.user_number IS NULL AND seen.user_id IS NOT NULL) FROM (SELECT DISTINCT `, ofEvents)
+			q.bucket(&st, rawTime).add(` AS bucket, user_id FROM ` + part.table + ` WHERE `).within(part.r.raw)
+			if ofEvents {
+				st.eventsOf(q.filter)
+			} else {
+				st.requestsOf(q.filter)
+			}
+			st.add(`) AS seen LEFT JOIN user_numbers AS known ON known.user_id = seen.user_id GROUP BY seen.bucket`)
+		}
+	}
+	if !some {
+		return nil
+	}
+	st.add(` ORDER BY 1`)
+	return &st
+}
+
+func (q crowdQuestion) bucket(st *statement, column string) *statement {
+	if q.buckets == nil {
+		return st.add(`timestamptz 'epoch'`)
+	}
+	return q.buckets.column(st, column)
+}
+
+// crowd is the question who was active in the view; with events also who had
+// usage events, where that is not the same.
+func (v *view) crowd(f filter, b *buckets, events bool) crowdQuestion {
+	read := v.whole
+	if b != nil {
+		read = func(kind event.Kind) reading { return v.over(kind, *b) }
+	}
+	q := crowdQuestion{filter: f, buckets: b}
+	scope := scopeOf(f)
+	if scope.requests {
+		q.requests = read(event.KindPerformance)
+	}
+	if scope.events || events {
+		q.events = read(event.KindUsage)
+	}
+	return q
 }

@@ -1,0 +1,182 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+)
+
+// coverage is what one snapshot says about where the data of a stretch of time
+// is. It is read in the transaction that reads the data: the aggregator moves
+// the purge line, writes receipts and clears marks together with the rows they
+// are about, and a writer sets a mark together with its rows.
+//
+//	       purge line                              now
+//	───────────┼────────────────────────────────────┼──►
+//	aggregates │ receipt and no mark: aggregates     │
+//	only       │ otherwise: raw rows hold more       │
+type coverage struct {
+	purged   time.Time // raw rows exist from here on; the zero time before the first purge
+	stored   time.Time // everything published before it is stored; the zero time when nobody knows
+	complete map[event.Kind]*standing
+}
+
+// standing is which hours and days of a kind stand in aggregates, by Unix time.
+type standing struct{ hours, days map[int64]bool }
+
+const settledHours = `SELECT r.metric_type, r.time_bucket FROM hour_receipts r
+	WHERE r.time_bucket >= ? AND r.time_bucket < ? AND NOT EXISTS
+	(SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket = r.time_bucket)`
+
+const settledDays = `SELECT r.metric_type, r.time_bucket FROM day_receipts r
+	WHERE r.time_bucket >= ? AND r.time_bucket < ? AND NOT EXISTS
+	(SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket >= r.time_bucket
+	    AND m.time_bucket < r.time_bucket + interval '24 hours')`
+
+// readCoverage reads what there is between two moments.
+func readCoverage(ctx context.Context, tx pgx.Tx, from, to time.Time) (*coverage, error) {
+	c := &coverage{complete: map[event.Kind]*standing{}}
+	for _, kind := range event.Kinds() {
+		c.complete[kind] = &standing{hours: map[int64]bool{}, days: map[int64]bool{}}
+	}
+	var purged, stored *time.Time
+	err := tx.QueryRow(ctx, `SELECT (SELECT purged_before FROM purge_line WHERE isfinite(purged_before)),
+		(SELECT min(stored_through) FROM stream_positions WHERE isfinite(stored_through))`).Scan(&purged, &stored)
+	if err != nil {
+		return nil, fmt.Errorf("read purge line: %w", err)
+	}
+	if purged != nil {
+		c.purged = purged.UTC()
+	}
+	if stored != nil {
+		c.stored = stored.UTC()
+	}
+	var hours, days statement
+	hours.add(settledHours, from.Truncate(time.Hour), to)
+	err = collect(ctx, tx, &hours, "read hour receipts", func(rows pgx.Rows) error {
+		return c.take(rows, func(s *standing) map[int64]bool { return s.hours })
+	})
+	if err != nil {
+		return nil, err
+	}
+	days.add(settledDays, from.Truncate(day), to)
+	return c, collect(ctx, tx, &days, "read day receipts", func(rows pgx.Rows) error {
+		return c.take(rows, func(s *standing) map[int64]bool { return s.days })
+	})
+}
+
+func (c *coverage) take(rows pgx.Rows, set func(*standing) map[int64]bool) error {
+	var kind event.Kind
+	var at time.Time
+	if err := rows.Scan(&kind, &at); err != nil {
+		return err
+	}
+	if s := c.complete[kind]; s != nil {
+		set(s)[at.Unix()] = true
+	}
+	return nil
+}
+
+// settled reports whether an hour's rows all stand in its aggregates.
+func (c *coverage) settled(kind event.Kind, hour time.Time) bool {
+	return hour.Before(c.purged) || c.complete[kind].hours[hour.Unix()]
+}
+
+// reading is what answers a stretch of time for one kind: every moment of it
+// lies in exactly one of the three.
+type reading struct {
+	raw   []span // raw rows
+	hours []span // whole hours of hourly aggregates
+	days  []span // whole UTC days of daily aggregates
+}
+
+func (r reading) aggregated() bool { return len(r.hours)+len(r.days) > 0 }
+
+// preference says what a question would rather read where both exist.
+type preference struct {
+	aggregates bool                 // aggregates of closed hours even though raw rows exist
+	noDays     bool                 // no daily aggregates: the answer needs hours
+	split      func(time.Time) bool // hours the answer cuts through: raw where it exists
+}
+
+// plan decides what answers [from, to) for a kind. Below the purge line there
+// are no raw rows, so from and to must lie on the hour there (see align).
+func (c *coverage) plan(kind event.Kind, from, to time.Time, p preference) reading {
+	var r reading
+	for at := from; at.Before(to); {
+		hour := at.Truncate(time.Hour)
+		if end, ok := c.wholeDay(kind, at, to, p); ok {
+			r.days = extend(r.days, span{at, end})
+			at = end
+			continue
+		}
+		end := earlier(hour.Add(time.Hour), to)
+		if c.fromAggregates(kind, span{at, end}, p) {
+			r.hours = extend(r.hours, span{at, end})
+		} else {
+			r.raw = extend(r.raw, span{at, end})
+		}
+		at = end
+	}
+	return r
+}
+
+func (c *coverage) fromAggregates(kind event.Kind, piece span, p preference) bool {
+	if piece.from.Before(c.purged) {
+		return true
+	}
+	whole := piece.to.Sub(piece.from) == time.Hour
+	return p.aggregates && whole && c.settled(kind, piece.from) && (p.split == nil || !p.split(piece.from))
+}
+
+// wholeDay reports whether at begins a UTC day that daily aggregates answer.
+func (c *coverage) wholeDay(kind event.Kind, at, to time.Time, p preference) (end time.Time, ok bool) {
+	end = at.Add(day)
+	if p.noDays || !at.Equal(at.Truncate(day)) || end.After(to) || !c.complete[kind].days[at.Unix()] {
+		return end, false
+	}
+	for hour := at; hour.Before(end); hour = hour.Add(time.Hour) {
+		if !c.fromAggregates(kind, span{hour, hour.Add(time.Hour)}, p) {
+			return end, false
+		}
+	}
+	return end, true
+}
+
+// align moves the edges of a range outwards to the hour where only aggregates exist.
+func (c *coverage) align(from, to time.Time) (time.Time, time.Time) {
+	if from.Before(c.purged) {
+		from = from.Truncate(time.Hour)
+	}
+	if last := to.Add(-time.Microsecond); last.Before(c.purged) {
+		to = last.Truncate(time.Hour).Add(time.Hour)
+	}
+	return from, to
+}
+
+// extend appends a span, joining it to the last where they touch.
+func extend(spans []span, next span) []span {
+	if n := len(spans); n > 0 && spans[n-1].to.Equal(next.from) {
+		spans[n-1].to = next.to
+		return spans
+	}
+	return append(spans, next)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,115 @@
+package query
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+)
+
+// exactColumns tally raw rows in one go. Its parameter is the percentiles.
+const exactColumns = `count(*), count(*) FILTER (WHERE status_code >= 400), count(*) FILTER (WHERE user_id IS NULL),
+	coalesce(sum(response_time_ms), 0), coalesce(min(response_time_ms), 0), coalesce(max(response_time_ms), 0),
+	percentile_cont(?::float8[]) WITHIN GROUP (ORDER BY response_time_ms)`
+
+func (t *requestTally) exactTargets() []any {
+	return []any{&t.n, &t.errors, &t.anonymous, &t.sum, &t.min, &t.max, &t.percentiles}
+}
+
+// Columns of a part that can be merged: of an aggregate, of raw rows per
+// histogram bucket, and of these put together. The histogram comes last.
+const (
+	aggregateColumns = `sample_count, error_count, anonymous_count, response_time_sum, response_time_min, response_time_max, histogram`
+
+	rawBucketColumns = `response_time_bucket(response_time_ms) AS bucket, count(*) AS n, count(*) FILTER (WHERE status_code >= 400) AS errors,
+		count(*) FILTER (WHERE user_id IS NULL) AS anonymous, sum(response_time_ms) AS total,
+		min(response_time_ms) AS least, max(response_time_ms) AS greatest`
+
+	rawColumns = `sum(n)::bigint, sum(errors)::bigint, sum(anonymous)::bigint, sum(total), min(least), max(greatest),
+		string_agg(histogram_word(bucket, n), ''::bytea ORDER BY bucket)`
+)
+
+// keyColumn is something parts are told apart by, as SQL over aggregates and
+// over raw rows.
+type keyColumn struct{ aggregate, raw func(*statement) }
+
+func column(aggregate, raw string) keyColumn {
+	return keyColumn{
+		aggregate: func(s *statement) { s.add(aggregate) },
+		raw:       func(s *statement) { s.add(raw) },
+	}
+}
+
+// keyColumn is the bucket as a key.
+func (b buckets) keyColumn() keyColumn {
+	return keyColumn{
+		aggregate: func(s *statement) { b.column(s, aggregateTime) },
+		raw:       func(s *statement) { b.column(s, rawTime) },
+	}
+}
+
+// mergeable returns a statement whose rows are a key and a part that can be
+// merged: the aggregates of the reading, and its raw rows in the same shape.
+func mergeable(t tier, r reading, f filter, key ...keyColumn) *statement {
+	var st statement
+	some := st.aggregates(t, event.KindPerformance, f, r, func() {
+		for _, k := range key {
+			k.aggregate(&st)
+			st.add(`, `)
+		}
+		st.add(aggregateColumns)
+	})
+	if len(r.raw) == 0 {
+		return &st
+	}
+	if some {
+		st.add(` UNION ALL `)
+	}
+	names := make([]string, len(key))
+	for i := range key {
+		names[i] = fmt.Sprintf("k%d, ", i)
+	}
+	outer := strings.Join(names, "")
+	st.add(`SELECT ` + outer + rawColumns + ` FROM (SELECT `)
+	for i, k := range key {
+		k.raw(&st)
+		st.add(` AS ` + names[i])
+	}
+	st.add(rawBucketColumns + ` FROM performance_metrics WHERE `).within(r.raw).requestsOf(f).
+		add(` GROUP BY ` + outer + `bucket) AS part `)
+	if len(key) == 0 {
+		return st.add(`HAVING count(*) > 0`)
+	}
+	return st.add(`GROUP BY ` + strings.TrimSuffix(outer, ", "))
+}
+
+// requestPart is a row of a mergeable statement. Its histogram is the driver's
+// memory and good until the next row.
+type requestPart struct {
+	requestTally
+
+	encoded []byte
+}
+
+// add merges a part into the tally.
+func (t *requestTally) add(p *requestPart) error {
+	t.count(&p.requestTally)
+	return t.histogram.AddEncoded(p.encoded, p.min, p.max)
+}
+
+// collectParts scans the rows of a mergeable statement, the key into its targets.
+func collectParts(ctx context.Context, tx pgx.Tx, st *statement, what string, key []any, each func(*requestPart) error) error {
+	var p requestPart
+	targets := append(key, &p.n, &p.errors, &p.anonymous, &p.sum, &p.min, &p.max, nil)
+	return collect(ctx, tx, st, what, func(rows pgx.Rows) error {
+		if err := rows.Scan(targets...); err != nil {
+			return err
+		}
+		values := rows.RawValues()
+		p.encoded = values[len(values)-1]
+		return each(&p)
+	})
+}
