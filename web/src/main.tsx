@@ -2,7 +2,10 @@ import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
 import { App } from "./app/app";
+import { measureItself } from "./app/telemetry";
 import "./styles.css";
+
+measureItself();
 
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");

@@ -1,4 +1,4 @@
-import { lazy, Suspense, useCallback, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useState } from "react";
 
 import { Header } from "@/features/session/components/header";
 import { loadApps, loadSession } from "@/features/session/api/session";
@@ -13,6 +13,8 @@ import { onPage, type Page } from "@/state/view";
 import { ViewerContext, defaultViewer } from "@/state/viewer";
 import { Denied, Failed } from "@/ui/states";
 import { Toast } from "@/ui/toast";
+
+import { pageShown } from "./telemetry";
 
 const UsagePage = lazy(() => import("@/features/usage/components/usage-page"));
 const PipelinePage = lazy(() => import("@/features/pipeline/components/pipeline-page"));
@@ -53,6 +55,7 @@ function Shell() {
   const apps = useLoad(keyOf(range), (signal) => loadApps(range, signal));
 
   const parent = parents[view.page];
+  useEffect(pageShown, [view.page]);
   useShortcuts({
     r: refresh,
     "/": () => document.querySelector<HTMLElement>("[data-filter]")?.focus(),

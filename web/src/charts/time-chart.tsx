@@ -42,6 +42,7 @@ export interface TimeChartProps {
 }
 
 const margin = { top: 8, right: 12, bottom: 0, left: 0 };
+const marginWithMarkers = { ...margin, top: 18 };
 const axisText = { fontSize: 11, fill: "var(--muted-foreground)" };
 const time = (point: Point) => point.time.getTime();
 
@@ -56,8 +57,8 @@ export default function TimeChart(props: TimeChartProps) {
   return (
     <ResponsiveContainer width="100%" height="100%">
       <ComposedChart
-        data={points as Point[]}
-        margin={margin}
+        data={points}
+        margin={deploys.length > 0 ? marginWithMarkers : margin}
         barCategoryGap={points.length > 150 ? 0 : "12%"}
         title={label}
         {...(group === undefined ? {} : { syncId: group })}
@@ -85,7 +86,7 @@ export default function TimeChart(props: TimeChartProps) {
           <ReferenceArea x1={time(firstOpen)} x2={time(lastOpen)} fill={`url(#${hatch})`} fillOpacity={0.7} ifOverflow="hidden" />
         )}
         {markersOf(deploys, points).map(({ at, text }) => (
-          <ReferenceLine key={at} x={at} stroke="var(--muted-foreground)" strokeDasharray="2 3" label={{ value: text, position: "insideTopLeft", ...axisText }} />
+          <ReferenceLine key={at} x={at} stroke="var(--muted-foreground)" strokeDasharray="2 3" label={{ value: text, position: "top", ...axisText }} />
         ))}
         {series.map((one) => (one.kind === "bar" ? barOf(one) : lineOf(one, points)))}
         {drag.area !== null && <ReferenceArea x1={time(drag.area[0])} x2={time(drag.area[1])} fill="var(--primary)" fillOpacity={0.15} />}

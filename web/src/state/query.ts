@@ -1,6 +1,6 @@
 import type { Query } from "@/api/client";
 
-import { intervalFor, rangeQuery, viewerZone } from "./range";
+import { intervalsFor, rangeQuery, viewerZone } from "./range";
 import type { View } from "./view";
 
 /** What every metrics read has in common: range, app and how to count. */
@@ -15,7 +15,8 @@ export function commonQuery(view: View): Query {
 
 /** For reads that answer in buckets: their width, and where the viewer's days begin. */
 export function bucketQuery(view: View): Query {
-  const interval = intervalFor(view.range);
+  const possible = intervalsFor(view.range);
+  const interval = possible.find((one) => one === view.bucket) ?? possible[0];
   return { ...commonQuery(view), interval, time_zone: interval === "daily" ? viewerZone() : undefined };
 }
 

@@ -49,11 +49,11 @@ export function rangeQuery(range: Range): Query {
   return { start: range.start.toISOString(), end: range.end.toISOString() };
 }
 
-/** Bars thinner than a pixel say nothing: ranges longer than a month are drawn by the day. */
-export function intervalFor(range: Range): Interval {
+/** The widths a range can be drawn in, the best first. Bars thinner than a pixel say nothing. */
+export function intervalsFor(range: Range): readonly Interval[] {
   const length = rangeLength(range);
-  if (length <= day) return "5min";
-  return length <= 31 * day ? "hourly" : "daily";
+  if (length <= day) return ["5min", "hourly"];
+  return length <= 31 * day ? ["hourly", "daily"] : ["daily", "hourly"];
 }
 
 /** The viewer's zone, in which days begin. */

@@ -1,3 +1,5 @@
+import { intervals, type Interval } from "@/series/interval";
+
 import { defaultRange, isPreset, type Range } from "./range";
 
 export const pages = ["metrics", "usage", "pipeline", "endpoint", "event", "requests", "dead"] as const;
@@ -10,6 +12,8 @@ export type StatusClass = (typeof statusClasses)[number];
 export interface View {
   readonly page: Page;
   readonly range: Range;
+  /** Width of the buckets; empty leaves it to the range. */
+  readonly bucket: Interval | "";
   readonly app: string;
   readonly endpoint: string;
   readonly method: string;
@@ -36,6 +40,7 @@ export interface View {
 export const defaultView: View = {
   page: "metrics",
   range: defaultRange,
+  bucket: "",
   app: "",
   endpoint: "",
   method: "",
@@ -62,6 +67,7 @@ export function parseView(search: string): View {
   return {
     page: pages.find((page) => page === text("view")) ?? defaultView.page,
     range: parseRange(parameters),
+    bucket: intervals.find((interval) => interval === text("bucket")) ?? "",
     app: text("app"),
     endpoint: text("endpoint"),
     method: text("method"),
@@ -99,6 +105,7 @@ export function formatView(view: View): string {
   } else if (view.range.preset !== "24h") {
     put("range", view.range.preset);
   }
+  put("bucket", view.bucket);
   for (const field of textFields) put(field, view[field]);
   put("event_type", view.eventType);
   put("error_type", view.errorType);
@@ -137,6 +144,7 @@ export function onPage(view: View, page: Page, patch: Partial<View> = {}): View 
   return {
     ...defaultView,
     range: view.range,
+    bucket: view.bucket,
     app: view.app,
     includeAnonymous: view.includeAnonymous,
     exact: view.exact,

@@ -1,5 +1,5 @@
 import { ChevronDown } from "lucide-react";
-import { lazy, Suspense, useId, useState, type FormEvent } from "react";
+import { lazy, Suspense, useId, useState, type SyntheticEvent } from "react";
 
 import { time } from "@/format/time";
 import { rangeEdges, rangeProblem, type Range } from "@/state/range";
@@ -21,7 +21,7 @@ export function CustomRange({ range, onChange }: Props) {
     <Popover open={open} onOpenChange={setOpen}>
       <PopoverTrigger
         className={cn(
-          "flex h-7 items-center gap-1 rounded px-2.5 text-sm whitespace-nowrap hover:bg-muted",
+          "flex h-7 items-center gap-1 rounded px-2 sm:px-2.5 text-sm whitespace-nowrap hover:bg-muted",
           custom && "bg-primary font-medium text-primary-foreground hover:bg-primary",
         )}
       >
@@ -53,11 +53,12 @@ function Form({ range, onApply }: FormProps) {
     const { start, end } = rangeEdges(range, now);
     return { start: toField(start), end: toField(end) };
   });
+  const [months] = useState(() => (window.matchMedia("(min-width: 640px)").matches ? 2 : 1));
   const problemId = useId();
   const [start, end] = [new Date(edges.start), new Date(edges.end)];
   const problem = rangeProblem(start, end, now, limits);
 
-  const submit = (event: FormEvent) => {
+  const submit = (event: SyntheticEvent) => {
     event.preventDefault();
     if (problem === null) onApply(start, end);
   };
@@ -67,7 +68,8 @@ function Form({ range, onApply }: FormProps) {
       <Suspense fallback={<div className="h-[19.5rem]" />}>
         <Calendar
           mode="range"
-          defaultMonth={Number.isNaN(end.getTime()) ? now : end}
+          numberOfMonths={months}
+          defaultMonth={monthBefore(Number.isNaN(end.getTime()) ? now : end, months - 1)}
           selected={Number.isNaN(start.getTime()) ? undefined : { from: start, to: Number.isNaN(end.getTime()) ? undefined : end }}
           disabled={{ after: now }}
           onSelect={(chosen) => {
@@ -119,6 +121,10 @@ function toField(moment: Date): string {
   const pad = (value: number) => String(value).padStart(2, "0");
   const day = `${moment.getFullYear()}-${pad(moment.getMonth() + 1)}-${pad(moment.getDate())}`;
   return `${day}T${pad(moment.getHours())}:${pad(moment.getMinutes())}`;
+}
+
+function monthBefore(moment: Date, months: number): Date {
+  return new Date(moment.getFullYear(), moment.getMonth() - months, 1);
 }
 
 /** A chosen last day is meant whole, as far as it has happened. */

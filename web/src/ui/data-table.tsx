@@ -49,13 +49,13 @@ export function DataTable<Row>({ name, label, columns, rows, rowKey, defaultSort
         <TableHeader>
           <TableRow className="hover:bg-transparent">
             {columns.map((column) => (
-              <ColumnTitle key={column.key} column={column} sort={sort} onSort={setSort} />
+              <ColumnTitle key={column.key} table={name} column={column} sort={sort} onSort={setSort} />
             ))}
           </TableRow>
         </TableHeader>
         <TableBody onKeyDown={to === undefined ? undefined : moveBetweenRows}>
           {ordered.map((row) => (
-            <Line key={rowKey(row)} row={row} columns={columns} to={to?.(row)} />
+            <Line key={rowKey(row)} name={name} row={row} columns={columns} to={to?.(row)} />
           ))}
         </TableBody>
       </table>
@@ -65,12 +65,13 @@ export function DataTable<Row>({ name, label, columns, rows, rowKey, defaultSort
 }
 
 interface TitleProps<Row> {
+  readonly table: string;
   readonly column: Column<Row>;
   readonly sort: Sort;
   readonly onSort: (sort: Sort) => void;
 }
 
-function ColumnTitle<Row>({ column, sort, onSort }: TitleProps<Row>) {
+function ColumnTitle<Row>({ table, column, sort, onSort }: TitleProps<Row>) {
   const numeric = column.numeric === true;
   const active = sort.key === column.key;
   const Arrow = sort.direction === "ascending" ? ArrowUp : ArrowDown;
@@ -81,6 +82,7 @@ function ColumnTitle<Row>({ column, sort, onSort }: TitleProps<Row>) {
     >
       <button
         type="button"
+        data-track-id={`${table}-sort-${column.key}`}
         onClick={() => onSort(nextSort(sort, column.key, numeric))}
         className={cn(
           "inline-flex h-7 items-center gap-1 rounded px-1 font-medium hover:bg-muted",
@@ -96,12 +98,13 @@ function ColumnTitle<Row>({ column, sort, onSort }: TitleProps<Row>) {
 }
 
 interface LineProps<Row> {
+  readonly name: string;
   readonly row: Row;
   readonly columns: readonly Column<Row>[];
   readonly to: View | undefined;
 }
 
-function Line<Row>({ row, columns, to }: LineProps<Row>) {
+function Line<Row>({ name, row, columns, to }: LineProps<Row>) {
   const open = (event: MouseEvent<HTMLElement>) => {
     if (to === undefined || (event.target as Element).closest("a, button") !== null) return;
     // Somebody who marks text to copy it does not want to leave.
@@ -120,7 +123,7 @@ function Line<Row>({ row, columns, to }: LineProps<Row>) {
             className={cn("h-9 px-2 py-1 first:pl-4 last:pr-4", column.numeric === true && "text-right", column.className)}
           >
             {index === 0 && to !== undefined ? (
-              <Link to={to} data-row className="text-link hover:underline">
+              <Link to={to} data-row data-track-id={`${name}-row`} className="text-link hover:underline">
                 {shown}
               </Link>
             ) : (

@@ -45,7 +45,7 @@ export function PageHead({ title, completeTo, parent, children }: Props) {
 function RefreshButton() {
   const { refreshing, refresh } = useRefresh();
   return (
-    <Button variant="outline" size="sm" disabled={refreshing} onClick={refresh} title="Refresh (r)" className="min-w-32 bg-card">
+    <Button variant="outline" size="sm" disabled={refreshing} data-track-id="refresh" onClick={refresh} title="Refresh (r)" className="min-w-32 bg-card">
       {refreshing ? <Spinner aria-hidden className="after-150ms" /> : <RefreshCw aria-hidden />}
       {refreshing ? "Refreshing..." : "Refresh"}
     </Button>

@@ -20,7 +20,7 @@ export function Panel({ title, note, actions, className, children }: Props) {
       <header className="flex min-h-11 flex-wrap items-center gap-x-3 gap-y-1 px-4 pt-2 pb-1">
         <h2 id={id}>{title}</h2>
         {note !== undefined && <span className="tabular text-xs text-muted-foreground">{note}</span>}
-        <div className="ml-auto flex items-center gap-1">{actions}</div>
+        <div className="ml-auto flex min-w-0 flex-wrap items-center justify-end gap-1">{actions}</div>
       </header>
       {children}
     </Card>

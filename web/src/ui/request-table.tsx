@@ -67,7 +67,7 @@ function Interaction({ id }: { readonly id: string | null }) {
   const { view } = useView();
   if (id === null) return null;
   return (
-    <Link to={onPage(view, "requests", { interaction: id })} className="text-link hover:underline" title={`All requests caused by ${id}`}>
+    <Link to={onPage(view, "requests", { interaction: id })} data-track-id="interaction" className="text-link hover:underline" title={`All requests caused by ${id}`}>
       {id}
     </Link>
   );

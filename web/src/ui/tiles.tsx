@@ -6,7 +6,7 @@ import { Card } from "./kit";
 export function Tiles({ children }: { readonly children: ReactNode }) {
   return (
     <Card className="gap-0 py-0 shadow-none">
-      <dl className="tabular grid grid-cols-[repeat(auto-fit,minmax(9rem,1fr))] gap-x-6 gap-y-3 p-4">{children}</dl>
+      <dl className="grid grid-cols-[repeat(auto-fit,minmax(9rem,1fr))] gap-x-6 gap-y-3 p-4">{children}</dl>
     </Card>
   );
 }

@@ -21,7 +21,7 @@ export function Cards({ performance, points }: Props) {
   const { totals, previous } = performance;
   const quiet = totals.requests === 0;
   return (
-    <div className="grid grid-cols-2 gap-4 xl:grid-cols-4">
+    <div className="grid grid-cols-2 gap-2 sm:gap-4 xl:grid-cols-4">
       <Figure
         title="Avg response time"
         quantity={duration(quiet ? null : totals.avg)}
@@ -98,19 +98,19 @@ function Figure({ title, quantity, full, change, values, colour, performance, fi
   const unit = quantity.unit === "%" ? "%" : quantity.unit === "" ? "" : ` ${quantity.unit}`;
   return (
     <Card role="group" aria-label={title} className="min-w-0 gap-0 overflow-hidden py-0 shadow-none">
-      <div className="flex items-center justify-between gap-2 pt-2 pr-2 pl-4">
-        <h2 className="truncate text-sm font-medium text-muted-foreground">{title}</h2>
+      <div className="flex items-center justify-between gap-1 pt-2 pr-2 pl-3 sm:pl-4">
+        <h2 className="truncate text-xs font-medium text-muted-foreground sm:text-sm">{title}</h2>
         <SourceInfo of={title} trust={performance.trust} figures={figures} />
       </div>
-      <div className="flex flex-wrap items-baseline gap-x-3 px-4">
-        <p className="tabular text-2xl font-semibold" title={full} data-value>
+      <div className="flex flex-wrap items-baseline gap-x-3 px-3 sm:px-4">
+        <p className="text-2xl font-semibold" title={full} data-value>
           {quantity.value}
           <span className="text-base font-medium text-muted-foreground">{unit}</span>
         </p>
         <ChangeText change={change} />
       </div>
-      <div className="h-5 truncate px-4 text-xs text-muted-foreground">{note}</div>
-      <Sparkline values={values} colour={colour} className="mt-1 mb-2 h-8 w-full px-4" />
+      <div className="h-5 truncate px-3 sm:px-4 text-xs text-muted-foreground">{note}</div>
+      <Sparkline values={values} colour={colour} className="mt-1 mb-2 h-8 w-full px-3 sm:px-4" />
     </Card>
   );
 }

@@ -83,7 +83,7 @@ const time = (key: "avg" | "p50" | "p95", title: string): Column<EndpointRow> =>
 function endpointColumns(withApp: boolean): Column<EndpointRow>[] {
   const app: Column<EndpointRow> = { key: "app", title: "App", value: (row) => row.app, className: "max-w-40 truncate" };
   return [
-    { key: "path", title: "Path", value: (row) => row.endpoint, hint: (row) => row.endpoint, className: "min-w-56 max-w-0 w-full truncate" },
+    { key: "path", title: "Path", value: (row) => row.endpoint, hint: (row) => row.endpoint, className: "min-w-44 sm:min-w-56 max-w-0 w-full truncate" },
     { key: "method", title: "Method", value: (row) => row.method, show: (row) => <Method name={row.method} /> },
     ...(withApp ? [app] : []),
     { key: "requests", title: "Requests", numeric: true, value: (row) => row.requests, show: (row) => count(row.requests) },

@@ -32,8 +32,8 @@ export function Flow({ pipeline }: { readonly pipeline: Pipeline }) {
         {watermark === null ? unknown : time(watermark, "clockSeconds")}
       </Tile>
       <Tile name="Raw rows kept from" hint={purgeLine === null ? undefined : purgeHint(purgeLine)}>
-        {purgeLine === null ? unknown : time(purgeLine.time, "moment")}
-        {purgeLine?.heldBy != null && <span className="block truncate text-xs font-normal text-destructive">held by {purgeLine.heldBy}</span>}
+        {purgeLine === null ? unknown : `${time(purgeLine.time, "day")}, ${time(purgeLine.time, "clock")}`}
+        {purgeLine?.heldBy != null && <span className="block truncate text-xs font-normal text-warning">held by {purgeLine.heldBy}</span>}
       </Tile>
     </Tiles>
   );

@@ -5,6 +5,8 @@ import { CsvButton, Panel } from "@/ui/panel";
 
 import type { Table } from "../api/pipeline";
 
+const colours = { ok: "", warning: "text-warning", alert: "text-destructive" } as const;
+const bars = { ok: "var(--series-requests)", warning: "var(--warning)", alert: "var(--destructive)" } as const;
 const levels = { ok: "ok", warning: "WARNING", alert: "ALERT" } as const;
 
 const columns: Column<Table>[] = [
@@ -14,7 +16,7 @@ const columns: Column<Table>[] = [
   { key: "warning_at", title: "Warning at", numeric: true, value: (row) => row.warningAt, show: (row) => count(row.warningAt) },
   { key: "alert_at", title: "Alert at", numeric: true, value: (row) => row.alertAt, show: (row) => count(row.alertAt) },
   { key: "bytes", title: "Size", numeric: true, value: (row) => row.bytes, show: (row) => (row.bytes === null ? "–" : bytes(row.bytes)) },
-  { key: "level", title: "Level", value: (row) => row.level, show: (row) => <span className={cn(row.level !== "ok" && "font-semibold text-destructive")}>{levels[row.level]}</span> },
+  { key: "level", title: "Level", value: (row) => row.level, show: (row) => <span className={cn(row.level !== "ok" && "font-semibold", colours[row.level])}>{levels[row.level]}</span> },
 ];
 
 /** How far the tables are from the bounds somebody has to act on. */
@@ -28,11 +30,10 @@ export function Tables({ tables }: { readonly tables: readonly Table[] }) {
 
 function Used({ table }: { readonly table: Table }) {
   const ratio = table.rows / table.alertAt;
-  const colour = table.level === "ok" ? "var(--series-requests)" : "var(--destructive)";
   return (
     <span className="flex items-center justify-end gap-2">
       <span aria-hidden className="hidden h-2 w-32 overflow-hidden rounded-xs bg-muted sm:block">
-        <span className="block h-full" style={{ width: `${Math.min(1, ratio) * 100}%`, background: colour }} />
+        <span className="block h-full" style={{ width: `${Math.min(1, ratio) * 100}%`, background: bars[table.level] }} />
       </span>
       <span className="w-14">{percent(ratio)}</span>
     </span>
