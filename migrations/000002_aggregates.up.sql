@@ -253,6 +253,8 @@ CREATE TABLE aggregation_runs (
     failures           jsonb       NOT NULL DEFAULT '[]' -- [{time_bucket?, app?, kind?, message}]
 );
 CREATE INDEX aggregation_runs_by_time ON aggregation_runs (requested_at DESC);
+-- Two requests at once find the same waiting run instead of making two.
+CREATE UNIQUE INDEX aggregation_runs_one_waits ON aggregation_runs (status) WHERE status = 'waiting';
 
 -- Who is aggregating, and until when that holds unless it is renewed. It spares
 -- two schedulers the same work; that they may overlap and still count right is

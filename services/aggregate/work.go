@@ -1,0 +1,275 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
+)
+
+// work is one run under way.
+type work struct {
+	*Runner
+	progress func(Run)
+
+	mu    sync.Mutex // guards what follows: the kinds are worked on side by side
+	run   *Run
+	saved time.Time
+}
+
+// saveEvery is how often a run under way writes down where it stands.
+const saveEvery = time.Second
+
+// do does the run's steps. What fails for one hour is noted in the run; the
+// error is what ends a run before its end.
+func (w *work) do(ctx context.Context) error {
+	if err := w.store.bury(ctx, w.now().UTC(), w.run.ID); err != nil {
+		return unreachable(err)
+	}
+	if w.run.Kind == Retention {
+		if err := w.store.save(ctx, w.run); err != nil {
+			return unreachable(err)
+		}
+	}
+	steps := []func(context.Context) error{w.rollUp, w.sumDays}
+	if w.run.Kind == Retention {
+		steps = append(steps, w.purge, w.sumDays, w.expire)
+	}
+	for _, step := range append(steps, w.govern) {
+		if err := step(ctx); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return unreachable(err)
+		}
+	}
+	return nil
+}
+
+// rollUp aggregates every closed hour that needs it.
+func (w *work) rollUp(ctx context.Context) error {
+	todo, forced, err := w.plan(ctx)
+	if err != nil {
+		return err
+	}
+	w.note(ctx, func(r *Run) { r.HoursTotal = int64(len(todo)) })
+	// The kinds share no rows, so their transactions do not meet; hours of one
+	// kind would, on the pages of the same indexes.
+	var wg sync.WaitGroup
+	errs := make([]error, len(event.Kinds()))
+	for i, kind := range event.Kinds() {
+		wg.Go(func() { errs[i] = w.lane(ctx, kind, todo, forced) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// plan lists the hours to aggregate, oldest first, and which of them although
+// nothing marks them.
+func (w *work) plan(ctx context.Context) ([]hour, map[hour]bool, error) {
+	now := w.now().UTC()
+	closed := now.Add(-w.cfg.Grace).Truncate(time.Hour)
+	forced := map[hour]bool{}
+	if w.run.Kind == Retention {
+		if err := w.verify(ctx, closed, forced); err != nil {
+			return nil, nil, err
+		}
+	}
+	todo, unknown, err := w.store.openHours(ctx, now.Add(-w.cfg.RawRetention).Truncate(time.Hour), closed)
+	if err != nil {
+		return nil, nil, err
+	}
+	filled, err := w.store.writeEmpty(ctx, unknown, w.run.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	todo = append(todo, filled...)
+	for h := range forced {
+		if !slices.Contains(todo, h) {
+			todo = append(todo, h)
+		}
+	}
+	slices.SortFunc(todo, func(a, b hour) int { return a.start.Compare(b.start) })
+	return todo, forced, nil
+}
+
+// verify compares yesterday's receipts with its rows and looks for rows that
+// came without a mark; what it finds is forced.
+func (w *work) verify(ctx context.Context, closed time.Time, forced map[hour]bool) error {
+	today := w.now().UTC().Truncate(24 * time.Hour)
+	verified, differing, err := w.store.differingHours(ctx, today.Add(-24*time.Hour), today)
+	if err != nil {
+		return err
+	}
+	stray, err := w.store.strayHours(ctx, closed)
+	if err != nil {
+		return err
+	}
+	for _, h := range differing {
+		w.log.Warn("aggregate: an hour's rows are not those it was made from, deriving it again", "hour", h.String(),
+			"correlation_id", w.run.CorrelationID)
+	}
+	for _, h := range append(differing, stray...) {
+		forced[h] = true
+	}
+	w.note(ctx, func(r *Run) { r.HoursVerified += verified; r.HoursDiffering += int64(len(differing)) })
+	return nil
+}
+
+// lane aggregates the hours of one kind, one after the other.
+func (w *work) lane(ctx context.Context, kind event.Kind, todo []hour, forced map[hour]bool) error {
+	for _, h := range todo {
+		if h.kind != kind {
+			continue
+		}
+		res, err := w.aggregate(ctx, h, forced[h])
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case away(err):
+			return err
+		case err != nil:
+			w.failed(ctx, h, err)
+			continue
+		}
+		w.metrics.hours.WithLabelValues("done").Inc()
+		w.note(ctx, func(r *Run) {
+			r.HoursDone++
+			r.RowsRead += res.rows
+			r.RowsAggregated += res.rows
+		})
+	}
+	return nil
+}
+
+// aggregate does one hour, again and again while it clashes with writers.
+func (w *work) aggregate(ctx context.Context, h hour, forced bool) (hourResult, error) {
+	// Writers that are busy with this very hour, catching up after an outage,
+	// could clash for ever: the later attempts keep them out for the moment.
+	const gateFrom = 4
+	var res hourResult
+	err := w.retry(ctx, func(tx pgx.Tx, attempt int) (err error) {
+		if attempt >= gateFrom {
+			if err := w.store.closeGate(ctx, tx, w.cfg.LockTimeout); err != nil {
+				return err
+			}
+		}
+		res, err = w.store.aggregateHour(ctx, tx, h, w.run.ID, forced)
+		return err
+	})
+	return res, err
+}
+
+// retry runs f in SERIALIZABLE transactions until one commits: clashes are
+// tried again ten times with growing pauses, a lost connection three times.
+func (w *work) retry(ctx context.Context, f func(tx pgx.Tx, attempt int) error) error {
+	const clashes, losses = 10, 3
+	clashed, lost := 0, 0
+	for {
+		err := pgx.BeginTxFunc(ctx, w.store.pool, pgx.TxOptions{IsoLevel: pgx.Serializable}, func(tx pgx.Tx) error {
+			return f(tx, clashed)
+		})
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return err
+		case postgres.Classify(err) == postgres.Clash || errors.Is(err, errSameHash):
+			w.metrics.clashes.Inc()
+			if clashed++; clashed >= clashes {
+				return fmt.Errorf("gave up after %d clashes with writers or other runs: %w", clashes, err)
+			}
+		case away(err):
+			if lost++; lost >= losses {
+				return err
+			}
+		default:
+			return err
+		}
+		if err := pause(ctx, jitter(clashed+3*lost)); err != nil {
+			return err
+		}
+	}
+}
+
+// sumDays sums up the closed days whose hours are complete.
+func (w *work) sumDays(ctx context.Context) error {
+	days, err := w.store.daysToSum(ctx, w.now().UTC().Add(-w.cfg.Grace))
+	if err != nil {
+		return err
+	}
+	for _, d := range days {
+		err := w.retry(ctx, func(tx pgx.Tx, _ int) error {
+			_, err := w.store.sumDay(ctx, tx, d, w.run.ID)
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case away(err):
+			return err
+		case err != nil:
+			// The hours answer in the day's place: slower, not wrong.
+			w.log.Error("aggregate: day not summed up", "kind", d.kind, "day", d.start.Format(time.DateOnly), "error", err,
+				"correlation_id", w.run.CorrelationID)
+			w.note(ctx, func(r *Run) {
+				r.fail(Failure{Kind: d.kind, Message: fmt.Sprintf("day %s not summed up: %s", d.start.Format(time.DateOnly), explain(err))})
+			})
+		}
+	}
+	return nil
+}
+
+// failed notes that an hour could not be aggregated.
+func (w *work) failed(ctx context.Context, h hour, err error) {
+	w.log.Error("aggregate: hour failed, the others go on", "hour", h.String(), "error", err, "correlation_id", w.run.CorrelationID)
+	w.metrics.hours.WithLabelValues("failed").Inc()
+	w.note(ctx, func(r *Run) { r.fail(Failure{TimeBucket: &h.start, Kind: h.kind, Message: explain(err)}) })
+}
+
+// note changes the run, tells whoever watches, and now and then the database.
+func (w *work) note(ctx context.Context, change func(*Run)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(w.run)
+	if w.progress != nil {
+		w.progress(*w.run)
+	}
+	if w.run.Kind != Retention || time.Since(w.saved) < saveEvery {
+		return
+	}
+	w.saved = time.Now()
+	if err := w.store.save(ctx, w.run); err != nil {
+		w.log.Debug("aggregate: progress not written", "run", w.run.ID, "error", err)
+	}
+}
+
+// finish settles the run and writes its receipt. A rollup that found nothing to
+// do, which most do, leaves none.
+func (w *work) finish(ctx context.Context, err error) {
+	finished := w.now().UTC()
+	w.run.FinishedAt = &finished
+	if err != nil {
+		message := explain(err)
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			message = "stopped before its end; the next run goes on where this one stood"
+		}
+		w.run.fail(Failure{Message: message})
+	}
+	w.run.settle()
+	w.metrics.finished(w.run)
+	if w.run.Kind == Rollup && !w.run.worked() {
+		return
+	}
+	if err := w.store.save(ctx, w.run); err != nil {
+		w.log.Warn("aggregate: receipt of the run not written", "run", w.run.ID, "error", err)
+	}
+	w.log.Info("aggregate: run finished", "run", w.run.ID, "kind", w.run.Kind, "status", w.run.Status, "hours", w.run.HoursDone,
+		"failed", w.run.HoursFailed, "rows", w.run.RowsAggregated, "deleted", w.run.RowsDeleted, "held_by", w.run.HeldBy,
+		"took", w.run.duration(), "correlation_id", w.run.CorrelationID)
+}
