@@ -29,22 +29,41 @@ const (
 	revokeAttempts = 5
 )
 
-// EnsureBucket creates the bucket where it is missing and returns it. What is
-// there already is left as it is but for the number of replicas.
+// EnsureBucket creates the bucket where it is missing and returns it. One that is
+// there keeps its replicas if it has as many: a tool that knows nothing of the
+// cluster must not take away what a server's configuration gave.
 func EnsureBucket(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.KeyValue, error) {
-	kv, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-		Bucket:       Bucket,
-		Description:  "API keys of apps: hashes, never secrets",
-		History:      5, // who was created and revoked when, for a while
-		MaxValueSize: maxRecordBytes,
-		MaxBytes:     maxBucketBytes,
-		Storage:      jetstream.FileStorage,
-		Replicas:     max(1, replicas),
-	})
+	replicas = max(1, replicas)
+	kv, err := js.KeyValue(ctx, Bucket)
+	if err == nil {
+		var has int
+		if has, err = replicasOf(ctx, kv); err == nil && has >= replicas {
+			return kv, nil
+		}
+	}
+	if err == nil || errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket:       Bucket,
+			Description:  "API keys of apps: hashes, never secrets",
+			History:      5, // who was created and revoked when, for a while
+			MaxValueSize: maxRecordBytes,
+			MaxBytes:     maxBucketBytes,
+			Storage:      jetstream.FileStorage,
+			Replicas:     replicas,
+		})
+	}
 	if err != nil {
 		return nil, fmt.Errorf("key bucket %s: %w", Bucket, err)
 	}
 	return kv, nil
+}
+
+func replicasOf(ctx context.Context, kv jetstream.KeyValue) (int, error) {
+	status, err := kv.Status(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return status.Config().Replicas, nil
 }
 
 // Keys creates, lists and revokes API keys. Safe for concurrent use, also by

@@ -147,6 +147,24 @@ func TestKeys(t *testing.T) {
 		require.True(t, verified(v, plain))
 	})
 
+	t.Run("a tool that asks for one replica takes none of three away", func(t *testing.T) {
+		t.Parallel()
+		conn, err := testkit.NATSCluster(t).Connect()
+		require.NoError(t, err)
+		t.Cleanup(conn.Close)
+		js, err := jetstream.New(conn)
+		require.NoError(t, err)
+		for _, asked := range []int{1, 3, 1} {
+			_, err := EnsureBucket(t.Context(), js, asked)
+			require.NoError(t, err)
+		}
+		kv, err := js.KeyValue(t.Context(), Bucket)
+		require.NoError(t, err)
+		replicas, err := replicasOf(t.Context(), kv)
+		require.NoError(t, err)
+		require.Equal(t, 3, replicas)
+	})
+
 	t.Run("with NATS away nothing is created, listed or revoked", func(t *testing.T) {
 		t.Parallel()
 		b := setupKeys(t)
