@@ -10,13 +10,14 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/rawstore"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
 // batch is the messages a worker has in hand, and what is in them.
 type batch struct {
 	messages []*stream.Message
-	rows     rows
+	rows     rawstore.Rows
 	origin   map[origin]*stream.Message // built only when an event must be buried
 }
 
@@ -31,7 +32,7 @@ type origin struct {
 func (w *Writer) collect(first *stream.Message) *batch {
 	b := &batch{}
 	w.add(b, first)
-	for b.rows.len() < w.cfg.MaxRows {
+	for b.rows.Len() < w.cfg.MaxRows {
 		select {
 		case m, ok := <-w.messages:
 			if !ok {
@@ -65,9 +66,9 @@ func (w *Writer) add(b *batch, m *stream.Message) {
 			continue
 		}
 		if decoded.Kind == event.KindPerformance {
-			b.rows.performance = append(b.rows.performance, decoded.Performance[i])
+			b.rows.Performance = append(b.rows.Performance, decoded.Performance[i])
 		} else {
-			b.rows.usage = append(b.rows.usage, decoded.Usage[i])
+			b.rows.Usage = append(b.rows.Usage, decoded.Usage[i])
 		}
 	}
 }
@@ -119,9 +120,9 @@ func (w *Writer) handle(b *batch) {
 // keep stores rows, whatever it takes: it waits out an outage, makes missing
 // partitions, runs again after a clash, and halves the rows to find the one
 // whose content the database refuses. An error means that the writer ends.
-func (w *Writer) keep(b *batch, r rows) (outcome, error) {
-	if r.len() == 0 {
-		return outcome{}, nil
+func (w *Writer) keep(b *batch, r rawstore.Rows) (rawstore.Outcome, error) {
+	if r.Len() == 0 {
+		return rawstore.Outcome{}, nil
 	}
 	for try := 0; ; try++ {
 		out, err := w.attempt(r)
@@ -133,7 +134,7 @@ func (w *Writer) keep(b *batch, r rows) (outcome, error) {
 			return w.isolate(b, r, err)
 		case postgres.Clash:
 			if !w.sleep(time.Duration(min(try+1, 20)) * 5 * time.Millisecond) {
-				return outcome{}, err
+				return rawstore.Outcome{}, err
 			}
 			continue
 		case postgres.NoPartition:
@@ -142,47 +143,47 @@ func (w *Writer) keep(b *batch, r rows) (outcome, error) {
 			}
 		}
 		if werr := w.waitOut(try, err); werr != nil {
-			return outcome{}, werr
+			return rawstore.Outcome{}, werr
 		}
 	}
 }
 
-func (w *Writer) attempt(r rows) (outcome, error) {
+func (w *Writer) attempt(r rawstore.Rows) (rawstore.Outcome, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, w.cfg.StoreTimeout)
 	defer cancel()
-	return w.store.put(ctx, r)
+	return w.store.Put(ctx, r)
 }
 
-func (w *Writer) makePartitions(r rows) error {
+func (w *Writer) makePartitions(r rawstore.Rows) error {
 	ctx, cancel := context.WithTimeout(w.ctx, w.cfg.StoreTimeout)
 	defer cancel()
-	return w.store.ensureFor(ctx, r)
+	return w.store.EnsureFor(ctx, r)
 }
 
 // isolate stores the halves of rows that cannot be stored together, and buries
 // the event that cannot be stored alone.
-func (w *Writer) isolate(b *batch, r rows, reason error) (outcome, error) {
-	if r.len() == 1 {
+func (w *Writer) isolate(b *batch, r rawstore.Rows, reason error) (rawstore.Outcome, error) {
+	if r.Len() == 1 {
 		m, part := b.find(r)
 		w.buryEvent(m, part, reason)
-		return outcome{}, w.ctx.Err()
+		return rawstore.Outcome{}, w.ctx.Err()
 	}
-	first, second := r.halves()
+	first, second := r.Halves()
 	one, err := w.keep(b, first)
 	if err != nil {
 		return one, err
 	}
 	two, err := w.keep(b, second)
-	return outcome{one.stored + two.stored, one.duplicate + two.duplicate, one.summarised + two.summarised}, err
+	return one.Plus(two), err
 }
 
 // find returns the message a single row came in, and the row as a batch.
-func (b *batch) find(r rows) (*stream.Message, event.Batch) {
+func (b *batch) find(r rawstore.Rows) (*stream.Message, event.Batch) {
 	var part event.Batch
-	if len(r.performance) == 1 {
-		part = event.Batch{App: r.performance[0].App, Kind: event.KindPerformance, Performance: r.performance}
+	if len(r.Performance) == 1 {
+		part = event.Batch{App: r.Performance[0].App, Kind: event.KindPerformance, Performance: r.Performance}
 	} else {
-		part = event.Batch{App: r.usage[0].App, Kind: event.KindUsage, Usage: r.usage}
+		part = event.Batch{App: r.Usage[0].App, Kind: event.KindUsage, Usage: r.Usage}
 	}
 	key := keyOf(&part, 0)
 	if b.origin == nil {
@@ -233,8 +234,8 @@ func (w *Writer) bury(m *stream.Message, data []byte, part string, events int, r
 }
 
 // observe counts a stored batch, and leaves a trace of which requests are in it.
-func (w *Writer) observe(b *batch, out outcome, took time.Duration) {
-	w.metrics.observe(out, b.rows.len(), took)
+func (w *Writer) observe(b *batch, out rawstore.Outcome, took time.Duration) {
+	w.metrics.observe(out, b.rows.Len(), took)
 	w.tally.batch(b.rows, out)
 	if !w.log.Enabled(w.ctx, slog.LevelDebug) {
 		return
@@ -243,6 +244,6 @@ func (w *Writer) observe(b *batch, out outcome, took time.Duration) {
 	for _, m := range b.messages {
 		ids = append(ids, m.Correlations()...)
 	}
-	w.log.Debug("writer: stored", "messages", len(b.messages), "rows", b.rows.len(), "new", out.stored,
-		"duplicate", out.duplicate, "summarised", out.summarised, "took", took, "correlation_ids", strings.Join(ids, ","))
+	w.log.Debug("writer: stored", "messages", len(b.messages), "rows", b.rows.Len(), "new", out.Stored,
+		"duplicate", out.Duplicate, "summarised", out.Summarised, "took", took, "correlation_ids", strings.Join(ids, ","))
 }

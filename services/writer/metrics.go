@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lakepulse/lakepulse/pkg/rawstore"
 )
 
 type metrics struct {
@@ -44,10 +46,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	return m
 }
 
-func (m *metrics) observe(out outcome, rows int, took time.Duration) {
-	m.stored.Add(float64(out.stored))
-	m.duplicate.Add(float64(out.duplicate))
-	m.summarised.Add(float64(out.summarised))
+func (m *metrics) observe(out rawstore.Outcome, rows int, took time.Duration) {
+	m.stored.Add(float64(out.Stored))
+	m.duplicate.Add(float64(out.Duplicate))
+	m.summarised.Add(float64(out.Summarised))
 	m.rows.Observe(float64(rows))
 	m.seconds.Observe(took.Seconds())
 }

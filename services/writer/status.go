@@ -3,12 +3,12 @@ package writer
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/rawstore"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
@@ -50,34 +50,34 @@ func (t *tally) countLocked(e stream.LedgerEntry) {
 // batch counts a stored batch. What was new and what was not is known of the
 // batch, not of each app in it: it goes to the app of the whole batch where
 // there is but one.
-func (t *tally) batch(r rows, out outcome) {
+func (t *tally) batch(r rawstore.Rows, out rawstore.Outcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	app, kind := r.soleApp()
-	t.countLocked(stream.LedgerEntry{App: app, Kind: kind, Outcome: stream.OutcomeStored, Events: int64(out.stored)})
-	t.countLocked(stream.LedgerEntry{App: app, Kind: kind, Outcome: stream.OutcomeDuplicate, Events: int64(out.duplicate)})
-	t.countLocked(stream.LedgerEntry{App: app, Kind: kind, Outcome: stream.OutcomeSummarised, Events: int64(out.summarised)})
-	t.totals.StoredTotal += int64(out.stored)
-	t.totals.DuplicatesTotal += int64(out.duplicate)
-	t.totals.SummarisedTotal += int64(out.summarised)
+	app, kind := soleApp(r)
+	t.countLocked(stream.LedgerEntry{App: app, Kind: kind, Outcome: stream.OutcomeStored, Events: int64(out.Stored)})
+	t.countLocked(stream.LedgerEntry{App: app, Kind: kind, Outcome: stream.OutcomeDuplicate, Events: int64(out.Duplicate)})
+	t.countLocked(stream.LedgerEntry{App: app, Kind: kind, Outcome: stream.OutcomeSummarised, Events: int64(out.Summarised)})
+	t.totals.StoredTotal += int64(out.Stored)
+	t.totals.DuplicatesTotal += int64(out.Duplicate)
+	t.totals.SummarisedTotal += int64(out.Summarised)
 }
 
-func (r rows) soleApp() (app string, kind event.Kind) {
-	if len(r.performance) > 0 && len(r.usage) > 0 || r.len() == 0 {
+func soleApp(r rawstore.Rows) (app string, kind event.Kind) {
+	if len(r.Performance) > 0 && len(r.Usage) > 0 || r.Len() == 0 {
 		return "", ""
 	}
-	if len(r.performance) > 0 {
-		app, kind = r.performance[0].App, event.KindPerformance
-		for i := range r.performance {
-			if r.performance[i].App != app {
+	if len(r.Performance) > 0 {
+		app, kind = r.Performance[0].App, event.KindPerformance
+		for i := range r.Performance {
+			if r.Performance[i].App != app {
 				return "", kind
 			}
 		}
 		return app, kind
 	}
-	app, kind = r.usage[0].App, event.KindUsage
-	for i := range r.usage {
-		if r.usage[i].App != app {
+	app, kind = r.Usage[0].App, event.KindUsage
+	for i := range r.Usage {
+		if r.Usage[i].App != app {
 			return "", kind
 		}
 	}
@@ -234,60 +234,4 @@ func summarise(d *stream.DeadLetter) letterSummary {
 	}
 	s.Raw = d.Data[:min(len(d.Data), shownBytes)]
 	return s
-}
-
-// putReport stores a ledger report. Its rows have ids derived from the
-// report's: storing it twice changes nothing.
-func (s *store) putReport(ctx context.Context, r stream.LedgerReport) error {
-	n := len(r.Entries)
-	ids, apps, kinds := make([][16]byte, n), make([]string, n), make([]string, n)
-	outcomes, reasons, counts := make([]string, n), make([]string, n), make([]int64, n)
-	for i, e := range r.Entries {
-		ids[i] = derive(r.ID, i)
-		apps[i], kinds[i], outcomes[i], reasons[i], counts[i] = e.App, string(e.Kind), e.Outcome, e.Reason, e.Events
-	}
-	_, err := s.pool.Exec(ctx, `
-INSERT INTO event_ledger (id, reported_at, source, app, metric_type, outcome, reason, events)
-SELECT e.id, $2, $3, e.app, e.kind, e.outcome, e.reason, e.events
-  FROM unnest($1::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[]) AS e(id, app, kind, outcome, reason, events)
-ON CONFLICT DO NOTHING`, ids, r.At, r.Source, apps, kinds, outcomes, reasons, counts)
-	if err != nil {
-		return fmt.Errorf("store ledger report: %w", err)
-	}
-	return nil
-}
-
-func derive(id [16]byte, i int) [16]byte {
-	id[8] ^= byte(i >> 8) //nolint:gosec // the low bytes of an index
-	id[9] ^= byte(i)      //nolint:gosec // as above
-	return id
-}
-
-func (s *store) putStatus(ctx context.Context, part string, body any) error {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("encode status: %w", err)
-	}
-	_, err = s.pool.Exec(ctx, `
-INSERT INTO pipeline_status (part, body) VALUES ($1, $2)
-ON CONFLICT (part) DO UPDATE SET body = EXCLUDED.body, updated_at = now()`, part, data)
-	if err != nil {
-		return fmt.Errorf("store status: %w", err)
-	}
-	return nil
-}
-
-// putPosition writes down a position, never one behind what is there: another
-// writer may have looked later.
-func (s *store) putPosition(ctx context.Context, p stream.Position) error {
-	_, err := s.pool.Exec(ctx, `
-INSERT INTO stream_positions AS p (stream, incarnation, sequence, stored_through) VALUES ($1, $2, $3, $4)
-ON CONFLICT (stream) DO UPDATE SET incarnation = EXCLUDED.incarnation, sequence = EXCLUDED.sequence,
-       stored_through = EXCLUDED.stored_through, updated_at = now()
- WHERE p.incarnation <> EXCLUDED.incarnation OR p.stored_through < EXCLUDED.stored_through`,
-		stream.Name, p.Incarnation, int64(p.Sequence), p.StoredThrough) //nolint:gosec // sequences stay below 2^63
-	if err != nil {
-		return fmt.Errorf("store position: %w", err)
-	}
-	return nil
 }

@@ -2,226 +2,74 @@ package writer
 
 import (
 	"context"
-	"encoding/binary"
+	"encoding/json"
 	"fmt"
-	"slices"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/rawstore"
+	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
-// rows are events on their way into the tables.
-type rows struct {
-	performance []event.Performance
-	usage       []event.Usage
-}
-
-func (r rows) len() int { return len(r.performance) + len(r.usage) }
-
-// halves splits the rows in two, for the search of one that cannot be stored.
-func (r rows) halves() (first, second rows) {
-	if len(r.performance) > 0 && len(r.usage) > 0 {
-		return rows{performance: r.performance}, rows{usage: r.usage}
-	}
-	p, u := len(r.performance)/2, len(r.usage)/2
-	return rows{performance: r.performance[:p], usage: r.usage[:u]}, rows{performance: r.performance[p:], usage: r.usage[u:]}
-}
-
-// outcome counts what became of rows.
-type outcome struct {
-	stored     int
-	duplicate  int
-	summarised int // below the purge line
-}
-
-// store keeps rows in the raw tables.
+// store is the writer's database: the raw tables, and what the writer says of
+// itself beside them.
 type store struct {
+	*rawstore.Store
 	pool *pgxpool.Pool
-	// afterInsert is called before the commit; tests stop the world there.
-	afterInsert func()
 }
 
-// hour is one hour of a table that got new rows.
-type hour struct {
-	start time.Time
-	kind  event.Kind
-}
-
-// put stores the rows in one transaction, as the package's invariants say.
-func (s *store) put(ctx context.Context, r rows) (outcome, error) {
-	var out outcome
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		out = outcome{}
-		line, err := enterGate(ctx, tx)
-		if err != nil {
-			return err
-		}
-		var marks []hour
-		if n := len(r.performance); n > 0 {
-			hours, stored, err := insert(ctx, tx, insertPerformance, event.KindPerformance, performanceColumns(r.performance))
-			if err != nil {
-				return err
-			}
-			marks = append(marks, hours...)
-			out.count(n, stored, below(r.performance, line, func(p *event.Performance) time.Time { return p.Timestamp }))
-		}
-		if n := len(r.usage); n > 0 {
-			hours, stored, err := insert(ctx, tx, insertUsage, event.KindUsage, usageColumns(r.usage))
-			if err != nil {
-				return err
-			}
-			marks = append(marks, hours...)
-			out.count(n, stored, below(r.usage, line, func(u *event.Usage) time.Time { return u.Timestamp }))
-		}
-		if s.afterInsert != nil {
-			s.afterInsert()
-		}
-		return mark(ctx, tx, marks)
-	})
-	return out, err
-}
-
-func (o *outcome) count(rows, stored, summarised int) {
-	o.stored += stored
-	o.summarised += summarised
-	o.duplicate += rows - stored - summarised
-}
-
-func below[E any](events []E, line time.Time, at func(*E) time.Time) int {
-	n := 0
-	for i := range events {
-		if at(&events[i]).Before(line) {
-			n++
-		}
+// putReport stores a ledger report. Its rows have ids derived from the
+// report's: storing it twice changes nothing.
+func (s *store) putReport(ctx context.Context, r stream.LedgerReport) error {
+	n := len(r.Entries)
+	ids, apps, kinds := make([][16]byte, n), make([]string, n), make([]string, n)
+	outcomes, reasons, counts := make([]string, n), make([]string, n), make([]int64, n)
+	for i, e := range r.Entries {
+		ids[i] = derive(r.ID, i)
+		apps[i], kinds[i], outcomes[i], reasons[i], counts[i] = e.App, string(e.Kind), e.Outcome, e.Reason, e.Events
 	}
-	return n
-}
-
-// enterGate keeps a purge out until the transaction ends, and returns the line.
-// The look comes after the lock, in a statement of its own: its snapshot so
-// shows the line that holds.
-func enterGate(ctx context.Context, tx pgx.Tx) (time.Time, error) {
-	if _, err := tx.Exec(ctx, `LOCK TABLE purge_gate IN ROW SHARE MODE`); err != nil {
-		return time.Time{}, fmt.Errorf("enter the purge gate: %w", err)
-	}
-	var finite bool
-	var line time.Time
-	err := tx.QueryRow(ctx, `SELECT isfinite(purged_before), CASE WHEN isfinite(purged_before) THEN purged_before ELSE 'epoch' END FROM purge_line`).
-		Scan(&finite, &line)
+	_, err := s.pool.Exec(ctx, `
+INSERT INTO event_ledger (id, reported_at, source, app, metric_type, outcome, reason, events)
+SELECT e.id, $2, $3, e.app, e.kind, e.outcome, e.reason, e.events
+  FROM unnest($1::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[]) AS e(id, app, kind, outcome, reason, events)
+ON CONFLICT DO NOTHING`, ids, r.At, r.Source, apps, kinds, outcomes, reasons, counts)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("read the purge line: %w", err)
-	}
-	if !finite {
-		return time.Time{}, nil
-	}
-	return line, nil
-}
-
-// The inserts take arrays: one statement and one round trip for any number of
-// rows. They return how many rows of which hour are new.
-const (
-	insertPerformance = `
-WITH new AS (
-  INSERT INTO performance_metrics (id, "timestamp", received_at, app, endpoint, method, status_code, response_time_ms, seq,
-         instance, user_id, error_type, app_version, session_id, interaction_id, trace_id, correlation_id)
-  SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::smallint[],
-         $8::float8[], $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-         $17::text[]) AS e(id, at)
-   WHERE e.at >= (SELECT purged_before FROM purge_line)
-  ON CONFLICT DO NOTHING
-  RETURNING "timestamp")
-SELECT (extract(epoch FROM date_bin('1 hour', "timestamp", 'epoch')))::bigint, count(*) FROM new GROUP BY 1`
-
-	insertUsage = `
-WITH new AS (
-  INSERT INTO usage_events (id, "timestamp", received_at, app, event_type, user_id, success, seq, page_name, element_id,
-         app_version, session_id, interaction_id, metadata)
-  SELECT e.id, e.at, e.received, e.app, e.kind, e.who, e.success, e.seq, e.page, e.element, e.version, e.session, e.interaction,
-         e.metadata::jsonb
-    FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::bigint[],
-         $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
-      AS e(id, at, received, app, kind, who, success, seq, page, element, version, session, interaction, metadata)
-   WHERE e.at >= (SELECT purged_before FROM purge_line)
-  ON CONFLICT DO NOTHING
-  RETURNING "timestamp")
-SELECT (extract(epoch FROM date_bin('1 hour', "timestamp", 'epoch')))::bigint, count(*) FROM new GROUP BY 1`
-)
-
-func insert(ctx context.Context, tx pgx.Tx, sql string, kind event.Kind, columns []*column) ([]hour, int, error) {
-	values := make([][]byte, len(columns))
-	oids := make([]uint32, len(columns))
-	for i, c := range columns {
-		values[i], oids[i] = c.bytes(), c.oid
-	}
-	binaryFormat := []int16{1}
-	result := tx.Conn().PgConn().ExecParams(ctx, sql, values, oids, binaryFormat, binaryFormat).Read()
-	if result.Err != nil {
-		return nil, 0, fmt.Errorf("insert %s: %w", kind, result.Err)
-	}
-	hours, stored := make([]hour, len(result.Rows)), 0
-	for i, row := range result.Rows {
-		seconds := int64(binary.BigEndian.Uint64(row[0])) //nolint:gosec // a bigint
-		hours[i] = hour{start: time.Unix(seconds, 0).UTC(), kind: kind}
-		stored += int(binary.BigEndian.Uint64(row[1])) //nolint:gosec // a count of our own rows
-	}
-	return hours, stored, nil
-}
-
-// mark says that hours have rows the aggregator has not seen. It updates marks
-// that are there: see hour_marks. One order for all writers, so that two of
-// them cannot wait for each other.
-func mark(ctx context.Context, tx pgx.Tx, hours []hour) error {
-	if len(hours) == 0 {
-		return nil
-	}
-	slices.SortFunc(hours, func(a, b hour) int {
-		if c := a.start.Compare(b.start); c != 0 {
-			return c
-		}
-		return int(a.kind[0]) - int(b.kind[0])
-	})
-	starts, kinds := make([]time.Time, len(hours)), make([]string, len(hours))
-	for i, h := range hours {
-		starts[i], kinds[i] = h.start, string(h.kind)
-	}
-	_, err := tx.Exec(ctx, `
-INSERT INTO hour_marks (time_bucket, metric_type)
-SELECT * FROM unnest($1::timestamptz[], $2::text[])
-ON CONFLICT (time_bucket, metric_type) DO UPDATE SET version = hour_marks.version + 1, marked_at = now()`, starts, kinds)
-	if err != nil {
-		return fmt.Errorf("mark hours: %w", err)
+		return fmt.Errorf("store ledger report: %w", err)
 	}
 	return nil
 }
 
-// ensurePartitions makes the daily partitions from one day to another.
-func (s *store) ensurePartitions(ctx context.Context, from, to time.Time) error {
-	for day := from.UTC().Truncate(24 * time.Hour); !day.After(to); day = day.Add(24 * time.Hour) {
-		for _, table := range []string{"performance_metrics", "usage_events"} {
-			if _, err := s.pool.Exec(ctx, `SELECT ensure_raw_partition($1, $2::date)`, table, day.Format(time.DateOnly)); err != nil {
-				return fmt.Errorf("partition of %s for %s: %w", table, day.Format(time.DateOnly), err)
-			}
-		}
+func derive(id [16]byte, i int) [16]byte {
+	id[8] ^= byte(i >> 8) //nolint:gosec // the low bytes of an index
+	id[9] ^= byte(i)      //nolint:gosec // as above
+	return id
+}
+
+func (s *store) putStatus(ctx context.Context, part string, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode status: %w", err)
+	}
+	_, err = s.pool.Exec(ctx, `
+INSERT INTO pipeline_status (part, body) VALUES ($1, $2)
+ON CONFLICT (part) DO UPDATE SET body = EXCLUDED.body, updated_at = now()`, part, data)
+	if err != nil {
+		return fmt.Errorf("store status: %w", err)
 	}
 	return nil
 }
 
-// ensureFor makes the partitions the rows need.
-func (s *store) ensureFor(ctx context.Context, r rows) error {
-	days := map[time.Time]bool{}
-	for i := range r.performance {
-		days[r.performance[i].Timestamp.UTC().Truncate(24*time.Hour)] = true
-	}
-	for i := range r.usage {
-		days[r.usage[i].Timestamp.UTC().Truncate(24*time.Hour)] = true
-	}
-	for day := range days {
-		if err := s.ensurePartitions(ctx, day, day); err != nil {
-			return err
-		}
+// putPosition writes down a position, never one behind what is there: another
+// writer may have looked later.
+func (s *store) putPosition(ctx context.Context, p stream.Position) error {
+	_, err := s.pool.Exec(ctx, `
+INSERT INTO stream_positions AS p (stream, incarnation, sequence, stored_through) VALUES ($1, $2, $3, $4)
+ON CONFLICT (stream) DO UPDATE SET incarnation = EXCLUDED.incarnation, sequence = EXCLUDED.sequence,
+       stored_through = EXCLUDED.stored_through, updated_at = now()
+ WHERE p.incarnation <> EXCLUDED.incarnation OR p.stored_through < EXCLUDED.stored_through`,
+		stream.Name, p.Incarnation, int64(p.Sequence), p.StoredThrough) //nolint:gosec // sequences stay below 2^63
+	if err != nil {
+		return fmt.Errorf("store position: %w", err)
 	}
 	return nil
 }

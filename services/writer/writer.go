@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/lakepulse/lakepulse/pkg/rawstore"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
@@ -66,7 +67,7 @@ func New(p Params) (*Writer, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Writer{
 		cfg: p.Config, js: p.JS, now: p.Now, log: p.Log, hooks: p.Hooks,
-		store:    &store{pool: p.Pool, afterInsert: p.Hooks.AfterInsert},
+		store:    &store{Store: rawstore.New(p.Pool, p.Hooks.AfterInsert), pool: p.Pool},
 		grave:    stream.Grave{JS: p.JS, CodeVersion: p.CodeVersion, Now: p.Now},
 		metrics:  newMetrics(p.Registry),
 		tally:    newTally(p.Now),
@@ -262,5 +263,5 @@ func (w *Writer) sleep(d time.Duration) bool {
 
 func (w *Writer) prepareDays(ctx context.Context) error {
 	now := w.now()
-	return w.store.ensurePartitions(ctx, now.Add(-w.cfg.RawRetention), now.Add(48*time.Hour))
+	return w.store.EnsureDays(ctx, now.Add(-w.cfg.RawRetention), now.Add(48*time.Hour))
 }

@@ -1,4 +1,4 @@
-package writer
+package rawstore
 
 import "github.com/lakepulse/lakepulse/pkg/event"
 
