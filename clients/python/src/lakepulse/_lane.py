@@ -110,9 +110,9 @@ class Lane:
 
     def next_batch(self, clock_offset: float) -> Optional[Batch]:
         """Return the batch to send: the one already tried first, so that order and ids stay."""
-        if self._batches:
-            return self._batches[0]
         with self._lock:
+            if self._batches:
+                return self._batches[0]
             taken = [self._queue.popleft() for _ in range(min(self._batch_size, len(self._queue)))]
             self._being_made = len(taken)
             dropped = self._unreported

@@ -24,7 +24,9 @@ class Example(IngestCase):
             port = free.getsockname()[1]
         env = {name: value for name, value in os.environ.items() if not name.startswith("LAKEPULSE_")}
         env.update(LAKEPULSE_URL=self.ingest.url, LAKEPULSE_TRACKER=__file__, PYTHON=sys.executable)
-        self.server = subprocess.Popen([str(RUN), str(port)], env=env, stderr=subprocess.PIPE, text=True, stdout=-3)
+        self.server = subprocess.Popen(
+            [str(RUN), str(port)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         self.addCleanup(self._stop)
         self.site = Site()
         self.site.port = port
