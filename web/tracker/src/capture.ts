@@ -2,149 +2,123 @@
 // nothing at all of a `data-track-ignore` subtree; text is read of buttons and links only, from text nodes: `innerText`
 // would force a layout.
 
-import { cause, enter, watchRequests } from './causes.js';
-import { uuid } from './clock.js';
-import { guard, options } from './config.js';
+import { enter, interaction as cause, watchRequests } from './causes.js';
+import { guard, on, options } from './config.js';
 import { leave } from './delivery.js';
-import { queue } from './outbox.js';
 import { cut, flush, push } from './queue.js';
-import { handOver, resume } from './session.js';
+import { handOver, begin, uuid } from './session.js';
 import { parked } from './store.js';
 import type { EventDetail, EventType } from './types.js';
 
 const IGNORED = '[data-track-ignore]';
 const BUTTON = 'button,a,summary,[role=button]';
-const ACTIONABLE = BUTTON + ',[data-track-id],[type=button],[type=submit],[type=reset],[type=image],[type=checkbox],[type=radio]';
+const ACTIONABLE =
+  BUTTON + ',[data-track-id],[type=button],[type=submit],[type=checkbox],[type=radio]';
 
 /** Elements whose text is what somebody typed or chose, or is not text. */
-const UNREAD = IGNORED + ',textarea,select,script,style,[contenteditable]';
+const UNREAD = IGNORED + ',textarea,style,[contenteditable]';
 
-/** Interaction ids by type and element, with the time of the last repeat. */
-const recent = new Map<string, [time: number, interaction: string | undefined]>();
+/** By type and element: the interaction of what was just recorded, and the timer that ends the debounce. */
+const recent: Record<string, [interaction: string | undefined, timer: ReturnType<typeof setTimeout>]> = {};
 
-let pageName = '';
+/** Of events that do not name theirs. */
+export let pageName: string;
 
 /** Makes an event unless it repeats one; answers with the interaction both belong to. */
-export const record = (type: EventType, detail: EventDetail, interaction = cause()): string | undefined => {
-  if (detail.element_id) {
-    const key = type + detail.element_id;
-    const before = recent.get(key);
-    const time = performance.now();
-    const repeats = before && time - before[0] < options.debounce;
-    if (repeats) interaction = before[1];
-    else if (recent.size > 99) recent.clear();
-    recent.set(key, [time, interaction]);
-    if (repeats) return interaction;
-  }
-  push(type, { page_name: pageName, ...detail }, interaction);
+export const record = (type: EventType, detail: EventDetail = {}, interaction = cause): string | undefined => {
+  const key = type + detail.element_id;
+  const repeated = detail.element_id && recent[key];
+  if (repeated) {
+    interaction = repeated[0];
+    clearTimeout(repeated[1]);
+  } else push(type, detail, interaction);
+  recent[key] = [interaction, setTimeout(() => delete recent[key], options.debounce)];
   return interaction;
 };
 
-const textOf = (node: Node): string => {
-  if (node.nodeType === 3) return (node as Text).data;
-  if (node.nodeType !== 1 || (node as Element).matches(UNREAD)) return '';
-  let text = '';
-  for (const child of node.childNodes) {
-    text += textOf(child);
-    if (text.length > 400) break;
-  }
-  return text;
-};
+const textOf = (node: Node): string =>
+  node.nodeType === 3
+    ? (node as Text).data
+    : (node as Element).matches?.(UNREAD)
+      ? ''
+      : [...node.childNodes].map(textOf).join('');
 
+/** `data-track-id`, else `id`, else the tag and what a button says. */
 export const identify = (element: Element): string => {
   const attribute = (name: string) => element.getAttribute(name);
+  const text = element.matches(BUTTON) && textOf(element).replace(/\s+/g, ' ').trim();
   return (
     attribute('data-track-id') ||
     attribute('id') ||
-    cut(
-      element.localName +
-        '.' +
-        ((element.matches(BUTTON) && textOf(element).replace(/\s+/g, ' ').trim()) ||
-          attribute('aria-label') ||
-          attribute('name') ||
-          attribute('type') ||
-          ''),
-      100,
-    )!
+    cut(`${element.localName}.${text || attribute('aria-label') || attribute('name') || ''}`, 100)!
   );
 };
 
 /** A click on a button or link, or a form's submission: the one delegated listener. */
-const onAction = guard((event: Event): void => {
-  const path = event.composedPath().filter((node): node is Element => node instanceof Element);
-  if (path.some((element) => element.matches(IGNORED))) return;
+const onAction = (event: Event): void => {
+  const path = event.composedPath() as Element[]; // and the document and the window, which match nothing
   const click = event.type === 'click';
-  const element = click ? path.find((candidate) => candidate.matches(ACTIONABLE)) : path[0];
-  // Submitting by a button is one act of the user's, so click and submission share its id.
-  const interaction = (!click && cause()) || uuid();
-  if (element) enter(record(click ? 'button_click' : 'form_submit', { element_id: identify(element) }, interaction));
-});
+  const element = path.find((candidate) => candidate.matches?.(click ? ACTIONABLE : '*'));
+  if (element && !path.some((ancestor) => ancestor.matches?.(IGNORED)))
+    // Submitting by a button is one act of the user's, so click and submission share its id.
+    enter(
+      record(click ? 'button_click' : 'form_submit', { element_id: identify(element) }, (!click && cause) || uuid()),
+      !event.isTrusted,
+    );
+};
 
-const nameOfPage = (): string =>
-  options.pageName ? options.pageName(location) : location.pathname + (location.hash.startsWith('#/') ? location.hash.split('?')[0] : '');
+/** The path, with the fragment where that is a route; never the query. */
+const nameOfPage = (): string => location.pathname + (/^#\/[^?]*/.exec(location.hash) || '');
 
 /** Makes a page view; under a name of its own when one is given. */
 export const page = guard((name?: string): void => {
   pageName = name || nameOfPage();
-  record('page_view', {});
+  record('page_view');
 });
 
-let located: string;
+let located: string | undefined;
 
-const look = guard((): void => {
-  const name = nameOfPage();
-  if (name === located) return;
-  located = pageName = name;
-  if (options.pageViews !== false) page(name);
-});
+const look = (): void => {
+  if (located !== (located = nameOfPage())) page();
+};
 
 /** The page came into view as if it had just been loaded. */
-export const arrive = guard((): void => {
-  located = '';
-  look();
-  if (parked(queue).length) flush();
-});
+export const arrive = (): void => {
+  page((located = nameOfPage()));
+  if (parked()[0]) flush();
+};
 
+/** Browsers without the Navigation API tell of going back and forth only. */
 const watchNavigation = (): void => {
-  const navigation = (window as { navigation?: EventTarget }).navigation;
+  const { navigation } = window as { navigation?: EventTarget };
   if (navigation) return navigation.addEventListener('currententrychange', look);
   for (const name of ['pushState', 'replaceState'] as const) {
     const change = history[name];
-    history[name] = function (this: History, ...args) {
-      change.apply(this, args);
+    history[name] = (...args) => {
+      change.apply(history, args);
       look();
     };
   }
-  addEventListener('popstate', look);
-  addEventListener('hashchange', look);
+  on('popstate', look);
 };
 
 export const watch = (): void => {
-  if (options.clicks !== false) addEventListener('click', onAction, true);
-  if (options.forms !== false) addEventListener('submit', onAction, true);
-  if (options.requests !== false) watchRequests();
+  on('click', onAction);
+  on('submit', onAction);
+  if (!options.ignoreRequests) watchRequests();
   watchNavigation();
-  document.addEventListener(
-    'visibilitychange',
-    guard(() => document.visibilityState === 'hidden' && leave()),
-  );
-  addEventListener(
-    'pagehide',
-    guard(() => {
-      leave();
-      handOver();
-    }),
-  );
-  addEventListener(
-    'pageshow',
-    guard((event) => {
-      if (event.persisted) {
-        resume();
-        arrive();
-      }
-    }),
-  );
+  on('visibilitychange', () => document.hidden && leave());
+  on('pagehide', () => {
+    leave();
+    handOver();
+  });
+  on<PageTransitionEvent>('pageshow', (event) => {
+    if (event.persisted) {
+      begin();
+      arrive();
+    }
+  });
   // A page that is rendered ahead of the visit is viewed when the visit comes, if it comes.
-  if ((document as { prerendering?: boolean }).prerendering) document.addEventListener('prerenderingchange', arrive, { once: true });
-  else arrive();
+  on('prerenderingchange', arrive);
+  if (!(document as { prerendering?: boolean }).prerendering) arrive();
 };

@@ -2,64 +2,46 @@
 // the click's handlers, by promise continuations of theirs, or by the handlers of a request that itself belongs to the
 // click. A window of time would also take in whatever else the page does in that second, and pair it wrongly.
 
-import { complain, enabled } from './config.js';
-import { current } from './session.js';
-
-let interaction: string | undefined;
-let entering: string | undefined;
-let mixed = false;
+import { enabled } from './config.js';
+import { request } from './delivery.js';
+import { session } from './session.js';
 
 /** The click or submit whose handlers are running. */
-export const cause = (): string | undefined => interaction;
+export let interaction: string | undefined;
 
-/** From here to the next task everything is caused by `id`. */
-export const enter = (id: string | undefined): void => {
-  // Clicks made by a script in one go have their continuations run one after the other when it is done: whose they are
-  // cannot be told, so they are nobody's.
-  mixed = entering !== undefined && entering !== id;
-  entering = interaction = id;
-  queueMicrotask(() => {
-    if (mixed) interaction = undefined;
-    mixed = false;
-    entering = undefined;
-  });
-  setTimeout(() => {
-    if (interaction === id) interaction = undefined;
+/**
+ * From here to the next task everything is caused by `id`. A click made by a script causes only what its handlers start
+ * at once: of several made in one go the continuations run together at the end, and whose they are cannot be told.
+ */
+export const enter = (id: string | undefined, scripted?: boolean): void => {
+  interaction = id;
+  (scripted ? queueMicrotask : setTimeout)(() => {
+    interaction = undefined;
   });
 };
 
-/** Hands the headers to a same-origin request that has a cause, and names that. */
-const mark = (url: unknown, set: (name: string, value: string) => void): string | undefined => {
-  const id = interaction;
-  if (!id || !enabled()) return;
-  try {
-    if (new URL(url as string, document.baseURI).origin !== location.origin) return;
-    set('X-Lakepulse-Interaction-Id', id);
-    set('X-Lakepulse-Session-Id', current().i);
-    return id;
-  } catch (error) {
-    complain(error);
-  }
-  return;
+/** Names the cause, if it has one, to a request of our own origin. */
+const mark = (url: string, set: (name: string, value: string) => void): string | undefined => {
+  if (!interaction || !enabled() || new URL(url, document.baseURI).origin !== origin) return;
+  set('X-Lakepulse-Interaction-Id', interaction);
+  set('X-Lakepulse-Session-Id', session.i);
+  return interaction;
 };
 
 export const watchRequests = (): void => {
-  const request = window.fetch;
-  window.fetch = function (this: unknown, input: RequestInfo | URL, init?: RequestInit) {
-    let headers: Headers | undefined;
-    const id = mark((input as Request).url || input, (name, value) => {
-      headers ||= new Headers(init?.headers || (input as Request).headers);
-      headers.set(name, value);
-    });
-    const answer = request.call(window, input, id ? { ...init, headers: headers! } : init);
-    return id ? answer.then((response) => (enter(id), response)) : answer;
+  window.fetch = async (input: RequestInfo | URL, init?: RequestInit) => {
+    const headers = new Headers(init?.headers || (input as Request).headers);
+    const id = mark((input as Request).url || (input as string), (name, value) => headers.set(name, value));
+    const response = await request(input, id ? { ...init, headers } : init);
+    if (id) enter(id);
+    return response;
   };
 
-  const proto = XMLHttpRequest.prototype;
-  const open = proto.open as (...args: unknown[]) => void;
-  proto.open = function (this: XMLHttpRequest, ...args: unknown[]) {
+  const { prototype } = XMLHttpRequest;
+  const open = prototype.open as (...args: unknown[]) => void;
+  prototype.open = function (this: XMLHttpRequest, ...args: unknown[]) {
     open.apply(this, args);
-    const id = mark(args[1], (name, value) => this.setRequestHeader(name, value));
+    const id = mark(args[1] as string, (name, value) => this.setRequestHeader(name, value));
     if (id) this.addEventListener('load', () => enter(id));
   };
 };

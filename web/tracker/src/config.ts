@@ -1,30 +1,41 @@
-import { NAME, local } from './store.js';
+import { local, NAME } from './store.js';
 import type { Options } from './types.js';
 
-export let options: Required<Pick<Options, 'endpoint' | 'batchSize' | 'flushInterval' | 'retryDelays' | 'timeout' | 'maxParked' | 'debounce'>> & Options;
+type Defaulted = 'endpoint' | 'batch' | 'interval' | 'retry' | 'capacity' | 'debounce';
 
-export const configure = (given: Options): void => {
-  options = { endpoint: '', batchSize: 20, flushInterval: 1e4, retryDelays: [1e3, 2e3], timeout: 15e3, maxParked: 1e3, debounce: 500, ...given };
+export const options: Required<Pick<Options, Defaulted>> & Options = {
+  endpoint: '',
+  batch: 20,
+  interval: 1e4,
+  retry: 1e3,
+  capacity: 1e3,
+  debounce: 500,
 };
 
-/** Whether anything may be collected now. The user's own word counts before the browser's signals, in every tab at once. */
-export const enabled = (): boolean =>
-  !!options &&
-  (local[NAME]
-    ? local[NAME] === '0'
-    : !(
-        options.optedOut ||
-        (options.respectDoNotTrack !== false &&
-          (navigator.doNotTrack === '1' || (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl))
-      ));
+/**
+ * Whether anything may be collected now (0 and NaN are no): the user's own word counts first, in every tab at once, then
+ * the page's, then the browser's.
+ */
+export const enabled = (): number =>
+  +(
+    local[NAME] ??
+    options.consent ??
+    !(+navigator.doNotTrack! || (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl)
+  );
+
+export const complain = (what: unknown): void => console.error('lakepulse', what);
 
 /** The tracker never throws into the page: whatever goes wrong in here ends in the console. */
-export const guard = <A extends unknown[]>(work: (...args: A) => void) => (...args: A): void => {
-  try {
-    work(...args);
-  } catch (error) {
-    complain(error);
-  }
-};
+export const guard =
+  <A extends unknown[]>(work: (...args: A) => void) =>
+  (...args: A): void => {
+    try {
+      work(...args);
+    } catch (error) {
+      complain(error);
+    }
+  };
 
-export const complain = (...what: unknown[]): void => console.error('lakepulse:', ...what);
+/** Listens in the capture phase, before anything on the page can stop the event, and without ever throwing into the page's event dispatch. */
+export const on = <E extends Event>(type: string, work: (event: E) => void): void =>
+  addEventListener(type, guard(work) as EventListener, true);

@@ -1,109 +1,95 @@
 // One batch on its way, and what its answer means.
 
-import { correct, offset, timeOf } from './clock.js';
 import { complain, enabled, options } from './config.js';
-import { chunks, envelope, park, queue, settle } from './outbox.js';
-import { current, lose } from './session.js';
-import { local, OWN, PARKED, put, type Entry } from './store.js';
-
-export const PATH = '/api/v1/metrics/usage';
+import { correct, iso, session, timeOf } from './session.js';
+import { park, queue, settle, type Entry } from './store.js';
 
 interface Answer {
   server_time?: string;
   rejected?: { index: number; field: string; reason: string }[];
 }
 
-/** The page's own fetch, from before requests were marked with the click that caused them. */
-export let send: typeof fetch;
+/** sendBeacon refuses more than 64 KB; the rest is for the envelope. */
+const MAX_BODY = 6e4;
 
-/** Batches that nobody asked for wait until then: the server said when it expects to be back. */
-export let notBefore = 0;
+/** Milliseconds after which an attempt without an answer has failed: nothing else is sent meanwhile. */
+const TIMEOUT = 15e3;
+
+/** The page's own fetch, from before requests were marked with the click that caused them. */
+export let request: typeof fetch;
 
 export const keepFetch = (): void => {
-  send = window.fetch.bind(window);
+  request = fetch.bind(window);
 };
+
+/** Calls the API: `-events` or `/count`. */
+export const call = (path: string, init?: RequestInit): Promise<Response> => request(urlOf(path), init);
+
+const urlOf = (path: string): string => options.endpoint + '/api/v1/metrics/usage' + path;
 
 /**
- * Puts right, once, the time of an event that was refused for it: it was made before the clock was known to be wrong.
- * Without a correction, or when that did not help, the event really is too old.
+ * Splits by what one body can hold (a Blob of entries is their ids and their JSON, more than the body). An event that is
+ * too large by itself goes alone, for the server to say so.
  */
-const restamp = ([id, json]: Entry): Entry[] => {
-  const event = JSON.parse(json) as { timestamp: string };
-  const time = timeOf(id);
-  if (!offset || Date.parse(event.timestamp) !== time) return [];
-  event.timestamp = new Date(time + offset).toISOString();
-  const entry: Entry = [id, JSON.stringify(event)];
-  if (queue.has(id)) queue.set(...entry);
-  put((local[PARKED + id] ? PARKED : OWN) + id, entry[1]);
-  return [entry];
+export const chunks = (entries: Entry[]): Entry[][] => {
+  const half = entries.length >> 1;
+  return half && new Blob(entries as unknown as string[]).size > MAX_BODY
+    ? [...chunks(entries.slice(0, half)), ...chunks(entries.slice(half))]
+    : entries[0]
+      ? [entries]
+      : [];
 };
 
-/** Takes each event of an answered batch off our hands, except those to send again, which it returns. */
-const account = (chunk: Entry[], accepted: boolean, answer: Answer): Entry[] => {
-  const rejected = new Map(answer.rejected?.map((one) => [one.index, one]));
-  return chunk.flatMap((entry, i) => {
-    const why = rejected.get(i);
-    const again = why?.field === 'timestamp' ? restamp(entry) : [];
-    if (!again.length) {
-      settle(entry[0]);
-      if (why) current().r++;
-      // Refused as a whole, by who never saw the events in it: the next report tells the server of them.
-      else if (!accepted) lose(1);
-    }
-    return again;
-  });
-};
+/** The batch, and how many events were dropped since the last report. */
+const bodyOf = (chunk: Entry[]): string =>
+  `{"events":[${chunk.map((entry) => entry[1])}],"dropped":${session.d - session.p}}`;
 
-/** Sends a batch, with its retries. Whether it was answered for; if not it is parked. */
-export const deliver = async (chunk: Entry[]): Promise<boolean> => {
-  for (let attempt = 0; enabled(); attempt++) {
-    const sent = Date.now();
-    const [body, reported] = envelope(chunk);
-    let trouble: unknown;
-    try {
-      const response = await send(options.endpoint + PATH + '-events', {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body,
-        signal: AbortSignal.timeout?.(options.timeout) ?? null,
-      });
-      const status = (trouble = response.status);
-      // Nothing but 202 means stored: a sign-in page answers 200 as well.
-      const accepted = status === 202;
-      if (accepted || (status >= 400 && status < 500 && status !== 408 && status !== 429)) {
-        const answer = (await response.json().catch(() => ({}))) as Answer; // a proxy's answer is no JSON, and final all the same
-        if (!accepted) current().u += reported;
-        correct(answer.server_time, sent);
-        if (!accepted || answer.rejected) complain('refused', status, answer);
-        const rest = account(chunk, accepted, answer);
-        return !rest.length || deliver(rest);
-      }
-      notBefore = sent + Math.min(+response.headers.get('Retry-After')! || 0, 60) * 1e3;
-    } catch (error) {
-      trouble = error;
-    }
-    current().u += reported;
-    const delay = options.retryDelays[attempt];
-    if (delay === undefined) {
-      complain('not sent, kept for later', chunk.length, trouble);
+/** Sends a batch, with its retries; throws when it is not answered for, and it is parked then. */
+export const deliver = async (chunk: Entry[], attempt = 1): Promise<void> => {
+  if (!enabled()) return;
+  const reported = session.d;
+  let response: Response;
+  try {
+    response = await call('-events', { method: 'POST', body: bodyOf(chunk), signal: AbortSignal.timeout(TIMEOUT) });
+    // Nothing but 202 means stored (a sign-in page answers 200 as well), and 4xx is final.
+    if (!/202|4(?!08|29)../.test(response.status as unknown as string)) throw response.status;
+  } catch (error) {
+    if (attempt > 2) {
       park(chunk);
-      break;
+      throw ['not sent', error];
     }
-    await new Promise((resolve) => setTimeout(resolve, delay));
+    await pause(options.retry * attempt);
+    return deliver(chunk, attempt + 1);
   }
-  return false;
+  // A proxy's answer is no JSON, and final all the same.
+  const { rejected, server_time } = (await response.json().catch(() => ({}))) as Answer;
+  const refused = response.status > 399;
+  if (!refused) session.p = reported;
+  if (refused || rejected) complain([response.status, rejected]);
+  correct(server_time);
+
+  const again = chunk.filter((entry, i) => {
+    const why = rejected?.find(({ index }) => index === i);
+    const time = timeOf(entry[0]);
+    // An event that was refused, and made before the clock was known to be wrong, gets its time put right, once. When
+    // there was no correction, or it did not help, the time was not the reason.
+    if (why && entry[1] !== (entry[1] = entry[1].replace(iso(time), iso(time + session.o)))) return true;
+    settle(entry);
+    if (why || refused) session.d++;
+    // What was refused as a whole was refused by who never saw the events in it: the server hears of them next time.
+    if (why) session.p++;
+    return false;
+  });
+  if (again[0]) return deliver(again);
 };
+
+export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** The page may be gone in a moment: everything goes by beacon, and stays parked until a later page has the answer. */
 export const leave = (): void => {
   for (const chunk of chunks([...queue])) {
-    const url = options.endpoint + PATH + '-events';
-    const [body, reported] = envelope(chunk);
-    const sent = !!navigator.sendBeacon?.(url, body);
-    if (!sent) {
-      current().u += reported;
-      send(url, { method: 'POST', body, keepalive: true }).catch(complain);
-    }
+    const sent = navigator.sendBeacon(urlOf('-events'), bodyOf(chunk));
+    if (sent) session.p = session.d;
     park(chunk, sent);
   }
 };

@@ -4,11 +4,10 @@
 // place in the session's count from the moment it is made, so what the server lacks can be named (`reconcile`).
 
 import { arrive, record, watch } from './capture.js';
-import { configure, enabled, guard } from './config.js';
+import { enabled, guard, options } from './config.js';
 import { keepFetch } from './delivery.js';
-import { queue } from './outbox.js';
-import { forgetSession, resume } from './session.js';
-import { forget, NAME, openStores, parked, put } from './store.js';
+import { begin } from './session.js';
+import { local, NAME, queue } from './store.js';
 import type { EventDetail, EventType, Options } from './types.js';
 
 export { page } from './capture.js';
@@ -16,35 +15,30 @@ export { flush, reconcile } from './queue.js';
 export type * from './types.js';
 
 /** Starts collecting; only the first call on a page does, whichever copy of the script makes it. */
-export const init = guard((options?: Options): void => {
-  const page = globalThis as { window?: { __lakepulse?: boolean } };
-  if (!page.window || page.window.__lakepulse) return;
-  page.window.__lakepulse = true;
-  openStores();
-  configure(options || {});
-  resume();
+export const init = guard((given?: Options): void => {
+  const page = window as { __lakepulse?: boolean };
+  if (page.__lakepulse) return;
+  page.__lakepulse = true;
+  Object.assign(options, given);
+  begin();
   keepFetch();
   watch();
 });
 
 /** Makes an event of the given type. */
-export const track = guard((eventType: EventType, detail?: EventDetail): void => {
-  record(eventType, detail || {});
-});
+export const track = guard(record) as (eventType: EventType, detail?: EventDetail) => void;
 
 /** Stops collecting in this browser, in every tab, and forgets what was not sent. */
 export const optOut = guard((): void => {
-  openStores();
-  put(NAME, '1');
+  for (const key in local) if (key.startsWith(NAME)) delete local[key];
+  local[NAME] = '0';
   queue.clear();
-  for (const [id] of parked(queue)) forget(id);
-  forgetSession();
+  begin();
 });
 
 /** Takes an opt-out back, and the browser's Do Not Track for this site. */
 export const optIn = guard((): void => {
-  openStores();
   const was = enabled();
-  put(NAME, '0');
-  if (!was && enabled()) arrive();
+  local[NAME] = '1';
+  if (!was) arrive();
 });

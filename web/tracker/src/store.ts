@@ -1,26 +1,27 @@
-// What survives this page, in localStorage. One key per event, written once and only ever removed: no tab rewrites what
-// another wrote, so two tabs cannot lose each other's events whatever order their writes are seen in.
+// The events this page has made and nobody has answered for, and what survives the page, in localStorage. One key per
+// event, which only the page that made it writes and whoever has the answer removes: no tab rewrites what another wrote,
+// so two tabs cannot lose each other's events whatever order their writes are seen in.
 //
-//   lakepulse.<id>   of a page that is going to send it   (found by others only if that page died)
-//   lakepulse:<id>   parked: whoever holds the Web Lock sends it
-//   lakepulse        the user's choice: 1 opted out, 0 opted in
+//   lakepulse:<id>   the event; parked: whoever holds the Web Lock sends it
+//                    with a space before it: of a page that is going to send it, unless that page died
+//   lakepulse        the user's choice: 0 opted out, 1 opted in
 
-import { now, timeOf } from './clock.js';
+import { options } from './config.js';
+import { now, session, timeOf } from './session.js';
 
 /** An event's id and its JSON. */
 export type Entry = [id: string, json: string];
 
 type Keys = Record<string, string>;
 
-export const OWN = 'lakepulse.';
-export const PARKED = 'lakepulse:';
 export const NAME = 'lakepulse';
+export const EVENT = 'lakepulse:';
 
-/** After this many milliseconds an event still under its page's own key belongs to a page that crashed. */
-const ABANDONED = 120_000;
+/** After this many milliseconds an event not parked belongs to a page that crashed. */
+const ABANDONED = 12e4;
 
-export let local: Keys = {};
-export let tab: Keys = {};
+/** In order of creation; what is being sent stays in it until the answer. */
+export const queue = new Map<string, string>();
 
 /** Storage can be forbidden: then its getter throws, and a plain object does for as long as the page lives. */
 const open = (name: 'localStorage' | 'sessionStorage'): Keys => {
@@ -31,34 +32,40 @@ const open = (name: 'localStorage' | 'sessionStorage'): Keys => {
   }
 };
 
-export const openStores = (): void => {
-  local = open('localStorage');
-  tab = open('sessionStorage');
-};
+export const local = open('localStorage');
+export const tab = open('sessionStorage');
 
-/** Whether it was kept; a full store throws. */
-export const put = (key: string, json: string): boolean => {
+/** Keeps the value; whether there was no room for it. */
+export const full = (keys: Keys, key: string, value: string): boolean | void => {
   try {
-    local[key] = json;
-    return true;
+    keys[key] = value;
   } catch {
-    return false;
+    return true;
   }
 };
 
-export const forget = (id: string): void => {
-  delete local[OWN + id];
-  delete local[PARKED + id];
+export const settle = ([id]: Entry): void => {
+  queue.delete(id);
+  delete local[EVENT + id];
 };
 
 /** The parked events, oldest first, and those that pages which died left behind. */
-export const parked = (mine: Map<string, string>): Entry[] =>
+export const parked = (): Entry[] =>
   Object.keys(local)
-    .filter((key) => key.startsWith(PARKED) || (key.startsWith(OWN) && !mine.has(key.slice(10)) && now() - timeOf(key.slice(10)) > ABANDONED))
-    .map((key): Entry => [key.slice(10), local[key]!])
-    .sort();
+    .sort()
+    .filter((key) => key.startsWith(EVENT) && (local[key]! > '!' || now() - timeOf(key.slice(10)) > ABANDONED))
+    .map((key) => [key.slice(10), local[key]!]);
 
-/** Runs `work` in one tab at a time; not at all while another tab is at it. */
-export const exclusively = async (work: () => Promise<void>): Promise<void> => {
-  await (navigator.locks ? navigator.locks.request(NAME, { ifAvailable: true }, (lock) => lock && work()) : work());
+/**
+ * Gives the events to whichever page sends next. `sent` says a beacon took them: then having no room for them is no
+ * loss that could be claimed.
+ */
+export const park = (entries: Entry[], sent?: boolean): void => {
+  entries.forEach(settle);
+  let room = options.capacity - parked().length;
+  for (const [id, json] of entries) if ((room-- < 1 || full(local, EVENT + id, json)) && !sent) session.d++;
 };
+
+/** Runs `work` in one tab at a time, with the lock; not at all, with null, while another tab is at it. */
+export const exclusively = (work: (lock: unknown) => unknown): unknown =>
+  (navigator.locks as LockManager | undefined)?.request(NAME, { ifAvailable: true }, work) ?? work(true);

@@ -49,39 +49,30 @@ export interface Options {
   /** Sent with each event. Default: not sent. */
   appVersion?: string;
   /** Events that make a batch go at once. Default 20. */
-  batchSize?: number;
+  batch?: number;
   /** Milliseconds after which a smaller batch goes; starts again after each flush. Default 10000. */
-  flushInterval?: number;
-  /** Milliseconds before the second, third, … attempt of a batch. Default `[1000, 2000]`. */
-  retryDelays?: number[];
-  /** Milliseconds after which an attempt without an answer counts as failed. Default 15000. */
-  timeout?: number;
+  interval?: number;
+  /** Milliseconds before the second attempt of a batch; twice that before the third and last. Default 1000. */
+  retry?: number;
   /** Events kept in this browser while they cannot be sent. Default 1000. */
-  maxParked?: number;
+  capacity?: number;
   /** Milliseconds within which a repeat of the same type on the same element is no new event. Default 500. */
   debounce?: number;
-  /** Record page views, also of client-side navigation. Default true. */
-  pageViews?: boolean;
-  /** Record clicks on buttons and links. Default true. */
-  clicks?: boolean;
-  /** Record form submissions. Default true. */
-  forms?: boolean;
-  /** Mark same-origin requests with the click that caused them. Default true. */
-  requests?: boolean;
-  /** Collect nothing where the browser says Do Not Track or Global Privacy Control. Default true. */
-  respectDoNotTrack?: boolean;
-  /** Collect nothing until `optIn()`. Default false. */
-  optedOut?: boolean;
-  /** Names the page. Default: the path, with the fragment where it is a route (`#/…`); never the query. */
-  pageName?: (location: Location) => string;
+  /** Leave `fetch` and `XMLHttpRequest` as they are: requests then do not name the click that caused them. Default false. */
+  ignoreRequests?: boolean;
   /**
-   * Called with each event before it is queued: change it in place or return another; `null` or `false` drops it.
+   * `false` (or 0): collect nothing until `optIn()`. `true` (or 1): collect also where the browser says Do Not Track or
+   * Global Privacy Control. Default: collect unless the browser says so. `optOut()` and `optIn()` count before this.
+   */
+  consent?: boolean | 0 | 1;
+  /**
+   * Called with each event before it is queued; returns it, changed or not, or another. Anything falsy drops the event.
    * `id`, `timestamp`, `session_id` and `seq` stay what they are. If it throws the event is dropped and counted.
    */
-  before?: (event: UsageEvent) => UsageEvent | null | false | void;
+  before?: (event: UsageEvent) => UsageEvent | null | undefined | false;
 }
 
-/** The account of this session. `created` = `stored` + `pending` + `dropped` + `refused` + `missing`. */
+/** The account of this session. `created` = `stored` + `pending` + `dropped` + `missing`. */
 export interface Reconciliation {
   /** Events this session made. */
   created: number;
@@ -89,10 +80,8 @@ export interface Reconciliation {
   stored: number;
   /** Still here: waiting to be sent, or sent without an answer. */
   pending: number;
-  /** Given up here: no room, no valid JSON, a hook that threw, a batch answered with 4xx. */
+  /** Given up: no room, no JSON, a hook that threw, or refused by the server, for the reason in the console. */
   dropped: number;
-  /** Refused by the server, each with a reason that is in the console. */
-  refused: number;
-  /** What none of these explains. */
+  /** What none of these explains; below zero when some of the pending ones are stored already. */
   missing: number;
 }
