@@ -78,7 +78,9 @@ type Streamed[Req any] struct {
 	Method string
 	Path   string
 	Access Access
-	Decode func(r *http.Request) (Req, error)
+	// MaxInFlight is as in Endpoint.
+	MaxInFlight int
+	Decode      func(r *http.Request) (Req, error)
 	// Write sends the answer. An error before the first byte becomes an error
 	// answer; after it the connection is cut, so that nobody takes a half for a whole.
 	Write func(w http.ResponseWriter, r *http.Request, caller auth.Caller, req Req) error
@@ -86,7 +88,7 @@ type Streamed[Req any] struct {
 
 // Route returns the operation as a route.
 func (s Streamed[Req]) Route() Route {
-	return Route{Method: s.Method, Path: s.Path, Access: s.Access,
+	return Route{Method: s.Method, Path: s.Path, Access: s.Access, slots: slots(s.MaxInFlight),
 		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error {
 			req, err := s.Decode(r)
 			if err != nil {

@@ -39,6 +39,9 @@ func writeJSON(w http.ResponseWriter, status int, body any) error {
 // errClientGone is an error of writing an answer: there is nobody left to tell.
 type errClientGone struct{ error }
 
+// ClientGone marks an error of writing an answer, for a Streamed's Write.
+func ClientGone(err error) error { return errClientGone{err} }
+
 // WriteError writes err as an error answer. Top-level members beside the
 // envelope (the 413 of batches has some) come from details whose key starts
 // with "+".

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/lakepulse/lakepulse/api/apitest"
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/fault"
@@ -109,7 +110,7 @@ func setup(t *testing.T, change ...func(*ingest.Config)) bundle {
 		Config: cfg, Publisher: l, Reports: l.report, Now: func() time.Time { return now }, Log: testkit.Logger(t),
 	})
 	require.NoError(t, err)
-	h := httpapi.NewHandler(httpapi.HandlerParams{Routes: s.Routes(), Auth: everybody, Log: testkit.Logger(t)})
+	h := apitest.Handler(t, httpapi.NewHandler(httpapi.HandlerParams{Routes: s.Routes(), Auth: everybody, Log: testkit.Logger(t)}))
 	return bundle{log: l, service: s, handler: h}
 }
 
@@ -425,10 +426,12 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
+var errAway = fault.Wrap(errors.New("no responders"), fault.Unavailable, "The event log is not available").After(2 * time.Second)
+
 func TestLogAway(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.log.err = fault.Wrap(errors.New("no responders"), fault.Unavailable, "The event log is not available").After(2 * time.Second)
+	b.log.err = errAway
 	got := b.post(t, "ada", usagePath, batch(click("")))
 	require.Equal(t, http.StatusServiceUnavailable, got.code)
 	require.Equal(t, "2", got.header.Get("Retry-After"))

@@ -3,11 +3,12 @@ package ingest
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	accepted    *prometheus.CounterVec
-	refused     *prometheus.CounterVec
-	dropped     *prometheus.CounterVec
-	unavailable prometheus.Counter
-	publish     prometheus.Histogram
+	accepted     *prometheus.CounterVec
+	refused      *prometheus.CounterVec
+	dropped      *prometheus.CounterVec
+	unavailable  prometheus.Counter
+	ignoredSpans prometheus.Counter
+	publish      prometheus.Histogram
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -24,13 +25,16 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		unavailable: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lakepulse_ingest_unavailable_requests_total", Help: "Requests answered with 503 because the log did not take their events.",
 		}),
+		ignoredSpans: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "lakepulse_ingest_ignored_spans_total", Help: "OTLP spans that are not requests to an HTTP server.",
+		}),
 		publish: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lakepulse_ingest_publish_duration_seconds", Help: "Time until the log had a request's events.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.accepted, m.refused, m.dropped, m.unavailable, m.publish)
+		reg.MustRegister(m.accepted, m.refused, m.dropped, m.unavailable, m.ignoredSpans, m.publish)
 	}
 	return m
 }

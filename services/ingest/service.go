@@ -220,10 +220,7 @@ func (in *intake) refuse(index int, id, app string, err *event.FieldError) {
 
 // finish publishes what is kept and answers once it is durable.
 func (in *intake) finish(ctx context.Context) (answer, error) {
-	for key, n := range in.refused {
-		in.s.ledger.add(stream.LedgerEntry{App: key[0], Kind: in.kind, Outcome: stream.OutcomeRefused, Reason: key[1], Events: n})
-		in.s.metrics.refused.WithLabelValues(string(in.kind), key[1]).Add(float64(n))
-	}
+	in.countRefused()
 	if err := in.publish(ctx); err != nil {
 		in.s.metrics.unavailable.Inc()
 		return answer{}, err
@@ -240,6 +237,13 @@ func (in *intake) finish(ctx context.Context) (answer, error) {
 	}
 	in.s.metrics.accepted.WithLabelValues(string(in.kind)).Add(float64(kept))
 	return newAnswer(kept, in.rejected, in.received), nil
+}
+
+func (in *intake) countRefused() {
+	for key, n := range in.refused {
+		in.s.ledger.add(stream.LedgerEntry{App: key[0], Kind: in.kind, Outcome: stream.OutcomeRefused, Reason: key[1], Events: n})
+		in.s.metrics.refused.WithLabelValues(string(in.kind), key[1]).Add(float64(n))
+	}
 }
 
 func (in *intake) publish(ctx context.Context) error {
