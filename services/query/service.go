@@ -44,10 +44,19 @@ func New(p Params) (*Service, error) {
 func (s *Service) Routes() []httpapi.Route {
 	return []httpapi.Route{
 		s.me(),
+		s.apps(),
 		s.performance(),
 		s.usage(),
 		s.timeSeries(),
+		s.endpointDetail(),
+		s.eventDetail(),
+		s.requests(),
+		s.features(),
+		s.export(),
 		s.usageCount(),
+		s.pipeline(),
+		s.deadLetters(),
+		s.deadLetter(),
 	}
 }
 

@@ -152,13 +152,6 @@ func (b *bundle) storedThrough(at time.Time) {
 		ON CONFLICT (stream) DO UPDATE SET stored_through = excluded.stored_through`, at)
 }
 
-func or(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
-}
-
 func null(value string) *string {
 	if value == "" {
 		return nil
