@@ -105,7 +105,10 @@ type standaloneCmd struct {
 	Auth string `help:"dev (every caller is an administrator; loopback only) or databricks." default:"dev" enum:"dev,databricks" env:"LAKEPULSE_AUTH"`
 }
 
-func (c *standaloneCmd) Run(e *env) error { return c.serve(e, services.Standalone, c.Auth) }
+func (c *standaloneCmd) Run(e *env) error {
+	c.Schedule = true // nobody else triggers the daily run here
+	return c.serve(e, services.Standalone, c.Auth)
+}
 
 type allCmd struct {
 	serveFlags `embed:""`

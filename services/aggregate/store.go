@@ -70,6 +70,7 @@ func (s *store) openHours(ctx context.Context, since, closed time.Time) (marked,
 	var h hour
 	var isMarked bool
 	_, err = pgx.ForEachRow(rows, []any{&h.kind, &h.start, &isMarked}, func() error {
+		h.start = h.start.UTC()
 		if isMarked {
 			marked = append(marked, h)
 		} else {
@@ -102,7 +103,7 @@ func (s *store) writeEmpty(ctx context.Context, hours []hour, runID uuid.UUID) (
 			}
 			var start time.Time
 			_, err = pgx.ForEachRow(rows, []any{&start}, func() error {
-				filled[hour{kind, start}] = true
+				filled[hour{kind, start.UTC()}] = true
 				return nil
 			})
 			return err
@@ -130,7 +131,7 @@ func (s *store) strayHours(ctx context.Context, closed time.Time) ([]hour, error
 			return nil, err
 		}
 		for _, start := range starts {
-			out = append(out, hour{kind, start})
+			out = append(out, hour{kind, start.UTC()})
 		}
 	}
 	return out, nil
@@ -150,7 +151,7 @@ func (s *store) differingHours(ctx context.Context, start, end time.Time) (verif
 		_, err = pgx.ForEachRow(rows, []any{&bucket, &same}, func() error {
 			verified++
 			if !same {
-				differing = append(differing, hour{kind, bucket})
+				differing = append(differing, hour{kind, bucket.UTC()})
 			}
 			return nil
 		})

@@ -44,6 +44,7 @@ func (s *store) daysToSum(ctx context.Context, now time.Time) ([]day, error) {
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (d day, err error) {
 		err = row.Scan(&d.kind, &d.start)
+		d.start = d.start.UTC()
 		return d, err
 	})
 }

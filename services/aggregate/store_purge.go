@@ -51,7 +51,7 @@ func (s *store) purge(ctx context.Context, tx pgx.Tx, p purgeParams) (purgeStep,
 	}
 	move := allowed
 	if state.next != nil && state.next.Before(allowed) {
-		step.hour, move = *state.next, state.next.Add(time.Hour)
+		step.hour, move = state.next.UTC(), state.next.UTC().Add(time.Hour)
 		for _, kind := range event.Kinds() {
 			if err := s.purgeHour(ctx, tx, hour{kind, step.hour}, p, &step); err != nil {
 				return step, fmt.Errorf("%s: %w", kind, err)
@@ -107,7 +107,7 @@ func readLine(ctx context.Context, tx pgx.Tx) (lineState, error) {
 		return state, fmt.Errorf("read the purge line: %w", err)
 	}
 	if line != nil {
-		state.line = *line
+		state.line = line.UTC()
 	}
 	return state, nil
 }
@@ -259,13 +259,10 @@ SELECT n, coalesce((SELECT source_rows = n AND id_checksum = checksum FROM hour_
 	// Whole days only, so that the daily tier never outlives some of its hours;
 	// and never an hour that may still have raw rows, or it would come back.
 	oldestDay = `
-SELECT date_trunc('day', least(
-           (SELECT min(time_bucket) FROM hour_receipts WHERE metric_type = 'performance'),
-           (SELECT min(time_bucket) FROM hour_receipts WHERE metric_type = 'usage')), 'UTC') AS day
- WHERE date_trunc('day', least(
-           (SELECT min(time_bucket) FROM hour_receipts WHERE metric_type = 'performance'),
-           (SELECT min(time_bucket) FROM hour_receipts WHERE metric_type = 'usage')), 'UTC') + interval '24 hours'
-       <= least($1, (SELECT purged_before FROM purge_line))`
+SELECT CASE WHEN day + interval '24 hours' <= least($1, (SELECT purged_before FROM purge_line)) THEN day END
+  FROM (SELECT date_trunc('day', least(
+            (SELECT min(time_bucket) FROM hour_receipts WHERE metric_type = 'performance'),
+            (SELECT min(time_bucket) FROM hour_receipts WHERE metric_type = 'usage')), 'UTC') AS day) oldest`
 
 	deleteDay = `DELETE FROM %s WHERE time_bucket >= $1 AND time_bucket < $1::timestamptz + interval '24 hours'`
 

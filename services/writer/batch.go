@@ -19,6 +19,7 @@ type batch struct {
 	messages []*stream.Message
 	rows     rawstore.Rows
 	origin   map[origin]*stream.Message // built only when an event must be buried
+	unburied error                      // why what must be buried is not: nothing may be acknowledged
 }
 
 type origin struct {
@@ -57,12 +58,12 @@ func (w *Writer) add(b *batch, m *stream.Message) {
 	}
 	decoded, err := m.Decode()
 	if err != nil {
-		w.bury(m, m.Data, "all", 1, err)
+		b.unburied = errors.Join(b.unburied, w.buryWhole(m, 1, err))
 		return
 	}
 	for i := range decoded.Len() {
 		if err := storable(decoded, i); err != nil {
-			w.buryEvent(m, decoded.Slice(i, i+1), err)
+			b.unburied = errors.Join(b.unburied, w.buryEvent(m, decoded.Slice(i, i+1), err))
 			continue
 		}
 		if decoded.Kind == event.KindPerformance {
@@ -93,7 +94,7 @@ func storable(b *event.Batch, i int) error {
 }
 
 // handle stores a batch and acknowledges its messages. It returns when that is
-// done, or without acknowledging when the writer is told to end.
+// done, or gives the messages back when the writer is told to end before that.
 func (w *Writer) handle(b *batch) {
 	release := w.hold(b.messages)
 	defer release()
@@ -102,8 +103,11 @@ func (w *Writer) handle(b *batch) {
 	if err == nil {
 		err = w.keepLedger(b)
 	}
-	if err != nil {
+	if err = errors.Join(b.unburied, err); err != nil {
 		w.log.Warn("writer: batch left for another time", "messages", len(b.messages), "error", err)
+		for _, m := range b.messages {
+			w.giveBack(m)
+		}
 		return
 	}
 	if w.hooks.AfterCommit != nil {
@@ -165,8 +169,7 @@ func (w *Writer) makePartitions(r rawstore.Rows) error {
 func (w *Writer) isolate(b *batch, r rawstore.Rows, reason error) (rawstore.Outcome, error) {
 	if r.Len() == 1 {
 		m, part := b.find(r)
-		w.buryEvent(m, part, reason)
-		return rawstore.Outcome{}, w.ctx.Err()
+		return rawstore.Outcome{}, w.buryEvent(m, part, reason)
 	}
 	first, second := r.Halves()
 	one, err := w.keep(b, first)
@@ -206,30 +209,33 @@ func keyOf(b *event.Batch, i int) origin {
 	return origin{b.Usage[i].ID, b.Usage[i].Timestamp}
 }
 
-func (w *Writer) buryEvent(m *stream.Message, one event.Batch, reason error) {
-	key := keyOf(&one, 0)
-	w.bury(m, one.Encode(nil), fmt.Sprintf("%x", key.id), one.Len(), reason)
+func (w *Writer) buryEvent(m *stream.Message, one event.Batch, reason error) error {
+	return w.bury(m, stream.Remains{Event: &one, Part: fmt.Sprintf("%x", keyOf(&one, 0).id), Reason: reason}, one.Len())
 }
 
-// bury puts data of a message onto the dead letters, and waits for the log if
-// it must: the message is acknowledged after it.
-func (w *Writer) bury(m *stream.Message, data []byte, part string, events int, reason error) {
+func (w *Writer) buryWhole(m *stream.Message, events int, reason error) error {
+	return w.bury(m, stream.Remains{Part: "all", Reason: reason}, events)
+}
+
+// bury puts what is left of a message onto the dead letters, and waits for the
+// log if it must: the message is acknowledged after it. An error means that the
+// writer ends and the message must not be acknowledged.
+func (w *Writer) bury(m *stream.Message, what stream.Remains, events int) error {
 	for {
 		ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
-		err := w.grave.Bury(ctx, m, data, part, reason)
+		err := w.grave.Bury(ctx, m, what)
 		cancel()
 		if err == nil {
 			w.metrics.dead.Add(float64(events))
 			w.tally.add(stream.LedgerEntry{App: m.App, Kind: m.Kind, Outcome: stream.OutcomeDead, Events: int64(events)})
-			w.log.Error("writer: moved to the dead letters", "sequence", m.Sequence, "subject", m.Subject, "reason", reason,
+			w.log.Error("writer: moved to the dead letters", "sequence", m.Sequence, "subject", m.Subject, "reason", what.Reason,
 				"correlation_ids", strings.Join(m.Correlations(), ","))
-			return
+			return nil
 		}
 		w.log.Warn("writer: dead letter not written yet", "sequence", m.Sequence, "error", err)
-		if errors.Is(w.ctx.Err(), context.Canceled) {
-			return // not acknowledged: it comes again
+		if !w.sleep(time.Second) {
+			return fmt.Errorf("stopping before a dead letter was written: %w", err)
 		}
-		w.sleep(time.Second)
 	}
 }
 

@@ -87,7 +87,9 @@ func (w *Writer) keepLedger(b *batch) error {
 		}
 		r, err := m.DecodeLedger()
 		if err != nil {
-			w.bury(m, m.Data, "all", 0, err)
+			if err := w.buryWhole(m, 0, err); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := w.keepReport(r); err != nil {

@@ -59,14 +59,17 @@ ON CONFLICT (part) DO UPDATE SET body = EXCLUDED.body, updated_at = now()`, part
 	return nil
 }
 
-// putPosition writes down a position, never one behind what is there: another
-// writer may have looked later.
+// putPosition writes down a position. Neither half of it goes back: another
+// writer may have looked later, and a log that is empty at present claims a
+// little less than the time of its last message.
 func (s *store) putPosition(ctx context.Context, p stream.Position) error {
 	_, err := s.pool.Exec(ctx, `
 INSERT INTO stream_positions AS p (stream, incarnation, sequence, stored_through) VALUES ($1, $2, $3, $4)
-ON CONFLICT (stream) DO UPDATE SET incarnation = EXCLUDED.incarnation, sequence = EXCLUDED.sequence,
-       stored_through = EXCLUDED.stored_through, updated_at = now()
- WHERE p.incarnation <> EXCLUDED.incarnation OR p.stored_through < EXCLUDED.stored_through`,
+ON CONFLICT (stream) DO UPDATE SET incarnation = EXCLUDED.incarnation, updated_at = now(),
+       sequence = CASE WHEN p.incarnation = EXCLUDED.incarnation THEN greatest(p.sequence, EXCLUDED.sequence) ELSE EXCLUDED.sequence END,
+       stored_through = CASE WHEN p.incarnation = EXCLUDED.incarnation THEN greatest(p.stored_through, EXCLUDED.stored_through)
+                             ELSE EXCLUDED.stored_through END
+ WHERE p.incarnation <> EXCLUDED.incarnation OR p.stored_through < EXCLUDED.stored_through OR p.sequence < EXCLUDED.sequence`,
 		stream.Name, p.Incarnation, int64(p.Sequence), p.StoredThrough) //nolint:gosec // sequences stay below 2^63
 	if err != nil {
 		return fmt.Errorf("store position: %w", err)

@@ -1,0 +1,9 @@
+package aggregate
+
+import "context"
+
+// SetHook has f called between the statements of the runner's transactions.
+func SetHook(r *Runner, f func(ctx context.Context, step string) error) { r.store.hook = f }
+
+// Turn does one turn of the service's loop.
+func Turn(ctx context.Context, s *Service) { s.turn(ctx) }
