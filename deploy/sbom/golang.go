@@ -1,0 +1,71 @@
+package main
+
+import (
+	"debug/buildinfo"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// goParts lists the modules linked into a binary, and Go's own library.
+func goParts(binary string) ([]part, error) {
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", binary, err)
+	}
+	modules := make(map[string]part)
+	for _, dep := range info.Deps {
+		if dep.Replace != nil {
+			dep = dep.Replace
+		}
+		modules[dep.Path] = part{ecosystem: "golang", name: dep.Path, version: dep.Version, integrity: dep.Sum}
+	}
+	dirs, err := moduleDirs(modules)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([]part, 0, len(modules)+1)
+	for path, p := range modules {
+		if p.licence, p.text, err = licenceIn(dirs[path]); err != nil {
+			return nil, fmt.Errorf("module %s: %w", path, err)
+		}
+		parts = append(parts, p)
+	}
+	std := part{ecosystem: "golang", name: "std", version: strings.TrimPrefix(info.GoVersion, "go")}
+	if std.licence, std.text, err = licenceIn(runtime.GOROOT()); err != nil {
+		// A distribution's Go keeps its licence elsewhere; it is Go's all the same.
+		std.licence = "BSD-3-Clause"
+	}
+	return append(parts, std), nil
+}
+
+// moduleDirs asks the go command where the modules' sources are.
+func moduleDirs(modules map[string]part) (map[string]string, error) {
+	args := []string{"list", "-m", "-json"}
+	for path := range modules {
+		args = append(args, path)
+	}
+	out, err := exec.Command("go", args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list -m: %w", err)
+	}
+	dirs := make(map[string]string, len(modules))
+	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var m struct{ Path, Version, Dir string }
+		if err := decoder.Decode(&m); errors.Is(err, io.EOF) {
+			return dirs, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("go list -m: %w", err)
+		}
+		if want := modules[m.Path].version; m.Version != want {
+			return nil, fmt.Errorf("module %s: linked at %s, go.mod has %s", m.Path, want, m.Version)
+		}
+		dirs[m.Path] = filepath.Clean(m.Dir)
+	}
+}
