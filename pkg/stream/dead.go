@@ -31,10 +31,16 @@ type Grave struct {
 	Now         func() time.Time
 }
 
-// Bury puts what a writer cannot store of m onto the dead-letter stream: data is
-// the whole message, or the one event of it that is to blame, as part. It
+// Remains is what a writer cannot store of a message.
+type Remains struct {
+	Event  *event.Batch // the one event that is to blame; nil for the whole message
+	Part   string       // names it within the message, so that burying twice leaves one grave
+	Reason error
+}
+
+// Bury puts what a writer cannot store of m onto the dead-letter stream. It
 // returns after the dead letter is durable; only then may m be acknowledged.
-func (g Grave) Bury(ctx context.Context, m *Message, data []byte, part string, reason error) error {
+func (g Grave) Bury(ctx context.Context, m *Message, what Remains) error {
 	msg := nats.NewMsg(DeadSubject(m.Kind, m.App))
 	if m.Kind == "" {
 		msg.Subject = deadPrefix + "unknown"
@@ -45,14 +51,18 @@ func (g Grave) Bury(ctx context.Context, m *Message, data []byte, part string, r
 			msg.Header.Set(key, v)
 		}
 	}
-	text := reason.Error()
+	msg.Data = m.Data
+	if what.Event != nil { // encoded anew, whatever version it came in
+		msg.Data = what.Event.Encode(nil)
+		msg.Header.Set(event.HeaderSchema, strconv.Itoa(event.SchemaVersion))
+	}
+	text := what.Reason.Error()
 	msg.Header.Set(HeaderReason, headerSafe(text[:min(len(text), maxReason)]))
 	msg.Header.Set(HeaderFirstSeen, g.Now().UTC().Format(time.RFC3339Nano))
 	msg.Header.Set(HeaderCodeVersion, g.CodeVersion)
 	msg.Header.Set(HeaderOriginalSubject, m.Subject)
 	msg.Header.Set(HeaderOriginalSequence, strconv.FormatUint(m.Sequence, 10))
-	msg.Data = data
-	id := strconv.FormatUint(m.Sequence, 10) + "-" + part
+	id := strconv.FormatUint(m.Sequence, 10) + "-" + what.Part
 	if _, err := g.JS.PublishMsg(ctx, msg, jetstream.WithMsgID(id), jetstream.WithExpectStream(DeadName)); err != nil {
 		return fmt.Errorf("dead-letter message %d: %w", m.Sequence, err)
 	}
@@ -133,13 +143,19 @@ func CountDead(ctx context.Context, js jetstream.JetStream) (uint64, error) {
 	return s.CachedInfo().State.Msgs, nil
 }
 
-// DropDead removes a dead letter for good.
+// DropDead removes a dead letter for good; ErrNoDeadLetter when it is gone already.
 func DropDead(ctx context.Context, js jetstream.JetStream, sequence uint64) error {
 	s, err := js.Stream(ctx, DeadName)
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", DeadName, err)
 	}
-	if err := s.DeleteMsg(ctx, sequence); err != nil {
+	err = s.DeleteMsg(ctx, sequence)
+	if errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) { // which does not say why
+		if _, gone := GetDead(ctx, js, sequence); errors.Is(gone, ErrNoDeadLetter) {
+			return gone
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("drop dead letter %d: %w", sequence, err)
 	}
 	return nil
@@ -154,7 +170,10 @@ func Requeue(ctx context.Context, js jetstream.JetStream, d *DeadLetter) error {
 	if _, err := js.PublishMsg(ctx, msg, jetstream.WithExpectStream(Name)); err != nil {
 		return fmt.Errorf("requeue dead letter %d: %w", d.Sequence, err)
 	}
-	return DropDead(ctx, js, d.Sequence)
+	if err := DropDead(ctx, js, d.Sequence); !errors.Is(err, ErrNoDeadLetter) {
+		return err
+	}
+	return nil // somebody else has requeued it as well: its events are stored once all the same
 }
 
 func newDeadLetter(raw *jetstream.RawStreamMsg) *DeadLetter {

@@ -44,23 +44,28 @@ func ReadPosition(ctx context.Context, js jetstream.JetStream, now func() time.T
 		Incarnation: state.Created, Sequence: info.AckFloor.Stream, Messages: state.State.Msgs, Bytes: state.State.Bytes,
 		Waiting: info.NumPending + uint64(info.NumAckPending), LastSequence: state.State.LastSeq, //nolint:gosec // a count
 	}
-	if p.Waiting == 0 {
+	if p.Waiting == 0 && p.Sequence >= p.LastSequence {
 		p.StoredThrough = asked.Add(-clockSlack)
 		return p, nil
 	}
-	p.StoredThrough, err = firstUnstored(ctx, s, max(info.AckFloor.Stream+1, state.State.FirstSeq), asked)
-	return p, err
+	return p, p.lookAt(ctx, s, max(p.Sequence+1, state.State.FirstSeq), asked)
 }
 
-// firstUnstored returns when the first message at or after sequence was
-// published: the oldest that may not be stored yet.
-func firstUnstored(ctx context.Context, s jetstream.Stream, sequence uint64, asked time.Time) (time.Time, error) {
+// lookAt sets StoredThrough to when the first message at or after sequence was
+// published: the oldest that may not be stored yet. A consumer that is just
+// being made says that nothing waits, so that alone is not believed.
+func (p *Position) lookAt(ctx context.Context, s jetstream.Stream, sequence uint64, asked time.Time) error {
 	raw, err := s.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(prefix+">"))
-	if errors.Is(err, jetstream.ErrMsgNotFound) { // acknowledged between the two questions
-		return asked.Add(-clockSlack), nil
+	switch {
+	case err == nil:
+		p.Waiting = max(p.Waiting, 1)
+		p.StoredThrough = raw.Time
+	case errors.Is(err, jetstream.ErrMsgNotFound) && p.Waiting == 0: // the rest of the log has expired
+		p.StoredThrough = asked.Add(-clockSlack)
+	default:
+		// Also a message that waits and is not found: a replica that is behind has
+		// answered, and claiming that all is stored would let a purge pass it.
+		return fmt.Errorf("message %d: %w", sequence, err)
 	}
-	if err != nil {
-		return time.Time{}, fmt.Errorf("message %d: %w", sequence, err)
-	}
-	return raw.Time, nil
+	return nil
 }

@@ -18,10 +18,11 @@ import (
 )
 
 // The bounds of a message: below the megabyte that a NATS server takes unless
-// told otherwise. A group is closed once it holds groupBytes or groupEvents, and
+// told otherwise, by so much that any of them still fits as a dead letter, with
+// the headers that get added there. A group is closed once it holds groupBytes or groupEvents, and
 // one piece of a batch adds pieceBytes to it at most.
 const (
-	maxMessage  = 1 << 20
+	maxMessage  = 1<<20 - 8<<10
 	groupBytes  = 512 << 10
 	groupEvents = 4000
 	pieceBytes  = 256 << 10

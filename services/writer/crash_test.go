@@ -73,6 +73,7 @@ func TestRedeliveredAfterAckWait(t *testing.T) {
 	m, err := r.Next()
 	require.NoError(t, err)
 	require.EqualValues(t, 1, m.Delivered)
+	t.Cleanup(r.Close)
 	dying.Conn().Close() // with the message in its hands
 	b.start(startParams{name: "successor"})
 	b.requireStored(batch)

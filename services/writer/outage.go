@@ -2,10 +2,14 @@ package writer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
@@ -25,7 +29,7 @@ func (w *Writer) waitOut(try int, cause error) error {
 	defer deadline.Stop()
 	probe := time.NewTicker(w.cfg.ProbeEvery)
 	defer probe.Stop()
-	for away := false; ; {
+	for away := unanswered(cause); ; {
 		select {
 		case <-deadline.C:
 			return nil
@@ -39,6 +43,14 @@ func (w *Writer) waitOut(try int, cause error) error {
 			away = away || err != nil
 		}
 	}
+}
+
+// unanswered reports whether an attempt failed for want of a database that
+// answers, so that one which does is reason enough for the next attempt. A
+// database that answered with a refusal is given its time.
+func unanswered(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return !ok || strings.HasPrefix(pg.Code, "57P") // shutting down, starting up, terminated
 }
 
 func (w *Writer) probe() error {
