@@ -173,7 +173,7 @@ func withKeys(e *env, f *natsFlags, do func(context.Context, *auth.Keys) error) 
 // those of the client libraries, which may share its environment.
 var otherVariables = []string{
 	"LAKEPULSE_URL", "LAKEPULSE_API_KEY", "LAKEPULSE_APP", "LAKEPULSE_APP_VERSION", "LAKEPULSE_INSTANCE", "LAKEPULSE_DEV_USER",
-	"LAKEPULSE_ADMIN_GROUPS", "LAKEPULSE_SERVICE_PRINCIPALS", "LAKEPULSE_PG_SSLMODE", "LAKEPULSE_TEST_DATABASE_URL",
+	"LAKEPULSE_ADMIN_GROUPS", "LAKEPULSE_SERVICE_PRINCIPALS", "LAKEPULSE_PG_SSLMODE", "LAKEPULSE_PG_CONN_LIFETIME", "LAKEPULSE_TEST_DATABASE_URL",
 }
 
 // knownVariables refuses a misspelt variable: it would be ignored in silence.

@@ -8,7 +8,6 @@ cd "$(dirname "$0")/.."
 
 version=${VERSION:-$(git describe --tags --always --dirty 2>/dev/null || echo dev)}
 out=${RELEASE_DIR:-release}
-part_bytes=9000000
 
 if [ ! -f web/dist/index.html ]; then
 	echo "release: the dashboard is not built; run make release" >&2
@@ -22,9 +21,7 @@ CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -ldflags "-s -w -X main
 
 staged=$work/release
 mkdir "$staged"
-gzip -9 -n -c "$work/lakepulse" | split -b "$part_bytes" -d -a 2 - "$staged/lakepulse.gz."
-sha256sum <"$work/lakepulse" | cut -d ' ' -f 1 >"$staged/lakepulse.sha256"
-cp app.yaml deploy/start.sh LICENSE "$staged/"
+deploy/stage.sh "$work/lakepulse" "$staged"
 go run ./deploy/sbom -binary "$work/lakepulse" -version "$version" -out "$staged" \
 	-npm web -npm web/tracker
 (cd "$staged" && sha256sum -- * >"$work/SHA256SUMS" && mv "$work/SHA256SUMS" .)

@@ -30,20 +30,26 @@ type Config struct {
 	User string
 	// SSLMode is SSLVerifyFull, SSLRequire or SSLDisable.
 	SSLMode string
+	// ConnLifetime is how long a connection is used before it is replaced.
+	ConnLifetime time.Duration
 	// RefreshBefore is how long before its expiry a token is replaced.
 	RefreshBefore time.Duration
 	// Timeout bounds one refresh, retries included.
 	Timeout time.Duration
 }
 
-// DefaultConfig returns the bounds production runs with.
+// DefaultConfig returns the bounds production runs with. Connections are replaced
+// before the hour their token had is over, as Databricks recommends.
 func DefaultConfig() Config {
-	return Config{SSLMode: SSLVerifyFull, RefreshBefore: 5 * time.Minute, Timeout: 30 * time.Second}
+	return Config{SSLMode: SSLVerifyFull, ConnLifetime: 45 * time.Minute,
+		RefreshBefore: 5 * time.Minute, Timeout: 30 * time.Second}
 }
 
 // FromEnv reads the environment. inUse says whether the database is a Lakebase
 // at all: when an endpoint or an instance is named, or when a Databricks app has
 // been given a database (PGHOST) but no password for it.
+// LAKEPULSE_PG_SSLMODE and LAKEPULSE_PG_CONN_LIFETIME change SSLMode and
+// ConnLifetime; one that cannot be read is left for Validate to refuse.
 func FromEnv(getenv func(string) string) (cfg Config, inUse bool) {
 	cfg = DefaultConfig()
 	cfg.Host = getenv("DATABRICKS_HOST")
@@ -54,6 +60,13 @@ func FromEnv(getenv func(string) string) (cfg Config, inUse bool) {
 	cfg.Instance = getenv("LAKEBASE_INSTANCE")
 	if mode := getenv("LAKEPULSE_PG_SSLMODE"); mode != "" {
 		cfg.SSLMode = mode
+	}
+	if lifetime := getenv("LAKEPULSE_PG_CONN_LIFETIME"); lifetime != "" {
+		parsed, err := time.ParseDuration(lifetime)
+		if err != nil {
+			parsed = 0
+		}
+		cfg.ConnLifetime = parsed
 	}
 	if getenv("DATABASE_URL") == "" && getenv("PGUSER") == "" {
 		cfg.User = cfg.ClientID
@@ -77,6 +90,9 @@ func (c Config) Validate() error {
 	}
 	if (c.ClientID == "") != (c.ClientSecret == "") {
 		errs = append(errs, errors.New("DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET belong together"))
+	}
+	if c.ConnLifetime <= 0 {
+		errs = append(errs, errors.New("LAKEPULSE_PG_CONN_LIFETIME must be a positive duration, such as 45m"))
 	}
 	if c.RefreshBefore <= 0 || c.Timeout <= 0 {
 		errs = append(errs, errors.New("lakebase refresh margin and timeout must be positive"))

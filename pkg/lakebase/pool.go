@@ -12,14 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-const (
-	// connLifetime replaces connections before the hour their token had is over, as
-	// Databricks recommends; the jitter keeps a pool from replacing all at once.
-	connLifetime       = 45 * time.Minute
-	connLifetimeJitter = 5 * time.Minute
-	// connectTimeout covers a compute that wakes from zero.
-	connectTimeout = 30 * time.Second
-)
+// connectTimeout covers a compute that wakes from zero.
+const connectTimeout = 30 * time.Second
 
 // Tune makes a pool log in with this source's tokens: postgres.Config.Tune.
 func (s *Source) Tune(pc *pgxpool.Config) error {
@@ -33,7 +27,8 @@ type forgetter interface{ Forget(text string) }
 // Apply makes a pool log in with creds, and connect as cfg says. What pc had for
 // BeforeConnect and OnPgError still runs.
 func Apply(pc *pgxpool.Config, creds Credentials, cfg Config) {
-	pc.MaxConnLifetime, pc.MaxConnLifetimeJitter = connLifetime, connLifetimeJitter
+	pc.MaxConnLifetime = cfg.ConnLifetime
+	pc.MaxConnLifetimeJitter = cfg.ConnLifetime / 9 // a pool that replaces all at once stalls
 	cc := pc.ConnConfig
 	cc.ConnectTimeout = connectTimeout
 	if cfg.User != "" {

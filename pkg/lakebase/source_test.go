@@ -291,6 +291,14 @@ func TestConfig(t *testing.T) {
 		require.True(t, inUse)
 		require.Equal(t, "id", cfg.User)
 	})
+	t.Run("what the environment changes is changed, what it garbles is refused", func(t *testing.T) {
+		t.Parallel()
+		cfg, _ := from(map[string]string{"LAKEPULSE_PG_SSLMODE": "disable", "LAKEPULSE_PG_CONN_LIFETIME": "90s"})
+		require.Equal(t, SSLDisable, cfg.SSLMode)
+		require.Equal(t, 90*time.Second, cfg.ConnLifetime)
+		cfg, _ = from(map[string]string{"LAKEPULSE_PG_CONN_LIFETIME": "soon"})
+		require.ErrorContains(t, cfg.Validate(), "LAKEPULSE_PG_CONN_LIFETIME")
+	})
 	t.Run("contradictions are told", func(t *testing.T) {
 		t.Parallel()
 		cfg := Config{Endpoint: "e", Instance: "i", SSLMode: "prefer", ClientID: "id"}
