@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
@@ -73,4 +74,37 @@ func BenchmarkMiddlewareOutage(b *testing.B) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
 	benchmarkClient(b, Config{URL: srv.URL, App: "bench"})
+}
+
+// BenchmarkBatch is what the background does for one record: event, id, JSON, gzip.
+func BenchmarkBatch(b *testing.B) {
+	for name, plain := range map[string]bool{"gzip": false, "plain": true} {
+		b.Run(name, func(b *testing.B) {
+			cfg := (&Config{App: "bench", NoGzip: plain}).withDefaults()
+			f := newFiller(&cfg, &offset{}, cfg.Clock())
+			s := newHTTPSink(&cfg, nil)
+			records := make([]record, cfg.BatchSize)
+			for i := range records {
+				records[i] = record{
+					at: time.Duration(i) * time.Millisecond, took: time.Duration(i*i) * time.Microsecond, endpoint: "/items/{item}",
+					method: http.MethodGet, status: 200, user: "ann@example.com", correlation: "0b1c4c1e-7c1e-4c1e-9c1e-0b1c4c1e7c1e",
+				}
+			}
+			batch := event.Batch{Kind: event.KindPerformance}
+			b.ReportAllocs()
+			n, size := 0, 0
+			for b.Loop() {
+				batch.Performance = batch.Performance[:0]
+				f.fill(records, &batch)
+				s.plain = appendBatch(s.plain[:0], &batch, 0)
+				body, _, err := s.pack()
+				if err != nil {
+					b.Fatal(err)
+				}
+				n, size = n+len(records), size+len(body)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/record")
+			b.ReportMetric(float64(size)/float64(n), "B/record")
+		})
+	}
 }

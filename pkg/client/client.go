@@ -18,13 +18,14 @@ type Client struct {
 	off       bool
 	realClock bool
 	epoch     time.Time // of records' times
-	known     atomic.Pointer[abilities]
+	known     [4]atomic.Pointer[abilities]
 	exclude   exclusions
 	notices   *notices
 	http      *http.Client // of our own HTTP requests; nil without a URL
 
 	performance *lane[record]
 	usage       *lane[UsageEvent]
+	metadata    atomic.Int64 // bytes of metadata that wait in the usage lane
 
 	cancel context.CancelFunc // ends what the lanes still do
 	lanes  sync.WaitGroup
@@ -54,7 +55,7 @@ func New(cfg Config) (*Client, error) {
 	clock := &offset{}
 	fill := newFiller(&c.cfg, clock, c.epoch)
 	c.performance = newLane(c.laneParams(event.KindPerformance, clock), fill.skip, fill.fill)
-	usage := &usageFiller{app: c.cfg.App, version: c.cfg.AppVersion, clock: clock}
+	usage := &usageFiller{app: c.cfg.App, version: c.cfg.AppVersion, clock: clock, waiting: &c.metadata}
 	c.usage = newLane(c.laneParams(event.KindUsage, clock), nil, usage.fill)
 	c.lanes.Go(func() { c.performance.run(ctx) })
 	c.lanes.Go(func() { c.usage.run(ctx) })
@@ -96,7 +97,7 @@ func (c *Client) Close(ctx context.Context) error {
 		c.lanes.Wait()
 		stop()
 		c.cancel()
-		if c.http != nil {
+		if c.http != nil && c.cfg.HTTPClient == nil { // the app's own may be in use elsewhere
 			c.http.CloseIdleConnections()
 		}
 		if lost := c.Stats().Dropped() - before; lost > 0 {

@@ -12,6 +12,7 @@ import (
 const (
 	deniedAttempts  = 10 // then the batch goes: a key that works again saves the next ones
 	closingAttempts = 3
+	growAfter       = 16
 	maxRetryAfter   = 5 * time.Minute
 )
 
@@ -23,9 +24,10 @@ func (l *lane[T]) deliver(ctx context.Context) {
 		switch n := part.Len(); l.settle(ctx, &part) {
 		case outcomeSettled:
 			from += n
+			l.fits()
 		case outcomeTooLarge:
 			if n > 1 {
-				l.limit = (n + 1) / 2
+				l.limit, l.fitted = (n+1)/2, 0
 				continue
 			}
 			l.drop(n, "one event alone is too large for ingest")
@@ -34,6 +36,17 @@ func (l *lane[T]) deliver(ctx context.Context) {
 			l.drop(n, "a batch was given up")
 			from += n
 		}
+	}
+}
+
+// fits lets requests grow again, slowly: one large event must not leave the lane
+// sending single ones, and a gateway's bound must not be met every other time.
+func (l *lane[T]) fits() {
+	if l.limit >= l.cfg.BatchSize {
+		return
+	}
+	if l.fitted++; l.fitted >= growAfter {
+		l.limit, l.fitted = min(l.limit*2, l.cfg.BatchSize), 0
 	}
 }
 

@@ -204,6 +204,27 @@ func TestTooLargeIsSentInHalves(t *testing.T) {
 	})
 }
 
+func TestRequestsGrowAgainAfterOneThatWasTooLarge(t *testing.T) {
+	sink := &scriptedSink{}
+	sink.answer = func(n int, b *event.Batch) (Result, error) {
+		if n == 1 {
+			return Result{}, &Failure{Class: TooLarge, Err: errors.New("413")}
+		}
+		return accept(b)
+	}
+	lanes(t, sink, func(c *Config) { c.BatchSize = 4 }, func(_ *Client, requests func(int)) {
+		for range 10 {
+			requests(4)
+			time.Sleep(time.Second)
+		}
+		var sizes []int
+		for _, c := range sink.seen() {
+			sizes = append(sizes, len(c.ids))
+		}
+		require.Equal(t, []int{4, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 4, 4}, sizes)
+	})
+}
+
 func TestDropsAreReportedUntilABatchIsAccepted(t *testing.T) {
 	sink := &scriptedSink{}
 	sink.answer = func(n int, b *event.Batch) (Result, error) {

@@ -281,6 +281,20 @@ func TestTrack(t *testing.T) {
 	require.Equal(t, Account{Created: 1, Accepted: 1}, lp.Stats().Usage)
 }
 
+func TestMetadataThatWaitsIsBounded(t *testing.T) {
+	f := newFakeIngest(t)
+	f.Close()
+	lp := start(t, f)
+	e := UsageEvent{EventType: "x", UserID: "u", Metadata: map[string]any{"x": strings.Repeat("y", 8000)}}
+	for range 3000 {
+		require.NoError(t, lp.Track(nil, e))
+	}
+	a := lp.Stats().Usage
+	require.LessOrEqual(t, a.Buffered, int64(maxMetadata/8000+DefaultBatchSize))
+	require.EqualValues(t, 3000, a.Created)
+	balanced(t, lp)
+}
+
 func TestAClientThatIsOffCostsNothing(t *testing.T) {
 	disabled, err := New(Config{URL: "http://127.0.0.1:1", Disabled: true})
 	require.NoError(t, err)

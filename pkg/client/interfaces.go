@@ -90,13 +90,25 @@ type abilities struct {
 	ours bool // it is one of the types above
 }
 
-// abilitiesOf asks a ResponseWriter once for its type: nearly all requests of a
-// server come with the same one, and five assertions are felt.
+// abilitiesOf asks a ResponseWriter once for its type: a server has two or three
+// of them, and five assertions for each request are felt.
 func (c *Client) abilitiesOf(rw http.ResponseWriter) *abilities {
 	of := reflect.TypeOf(rw)
-	if known := c.known.Load(); known != nil && known.of == of {
-		return known
+	for i := range c.known {
+		known := c.known[i].Load()
+		if known == nil {
+			a := newAbilities(rw, of)
+			c.known[i].CompareAndSwap(nil, a) // or another request was first, with whatever type
+			return a
+		}
+		if known.of == of {
+			return known
+		}
 	}
+	return newAbilities(rw, of)
+}
+
+func newAbilities(rw http.ResponseWriter, of reflect.Type) *abilities {
 	a := &abilities{of: of}
 	if _, ok := rw.(http.Flusher); ok {
 		a.have |= 1
@@ -114,7 +126,6 @@ func (c *Client) abilitiesOf(rw http.ResponseWriter) *abilities {
 		a.have |= 16
 	}
 	_, a.ours = rw.(exchanger)
-	c.known.Store(a)
 	return a
 }
 

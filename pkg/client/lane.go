@@ -26,6 +26,7 @@ type lane[T any] struct {
 	items    []T
 	batch    event.Batch
 	limit    int   // events a request may carry; halves when ingest says too large
+	fitted   int   // requests accepted since
 	reported int64 // drops that ingest has been told of
 	failing  bool
 

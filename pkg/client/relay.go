@@ -235,11 +235,16 @@ func (r *relay) pass(w http.ResponseWriter, out *http.Request) {
 		refuse(w, unavailable("the collector refuses this app"))
 		return
 	}
-	for _, key := range []string{"Content-Type", "Retry-After", headerCorrelation} {
+	if !json.Valid(answer) { // a page of a gateway's: the app's origin must not show it as its own
+		refuse(w, unavailable("the collector's answer makes no sense"))
+		return
+	}
+	for _, key := range []string{"Retry-After", headerCorrelation} {
 		if v := resp.Header.Get(key); v != "" {
 			w.Header().Set(key, v)
 		}
 	}
+	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(resp.StatusCode)
 	_, _ = w.Write(answer) // the browser may have left

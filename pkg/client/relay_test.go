@@ -143,6 +143,7 @@ func TestRelayGivesIngestsAnswer(t *testing.T) {
 		"too large":          {413, `{"detail":"x"}`, "", 413, `{"detail":"x"}`, ""},
 		"unavailable":        {503, `{"message":"x"}`, "9", 503, `{"message":"x"}`, "9"},
 		"the app is refused": {401, `{"message":"no such key"}`, "", 503, "refuses this app", "5"},
+		"a gateway's page":   {502, `<html>`, "", 503, "makes no sense", "5"},
 		"a sign-in page":     {302, ``, "", 503, "refuses this app", "5"},
 	}
 	for name, tt := range tests {

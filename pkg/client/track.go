@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,11 +52,27 @@ func (c *Client) Track(r *http.Request, e UsageEvent) error {
 	if err := e.validate(now); err != nil {
 		return err
 	}
-	if pos, place := c.usage.claim(); place != nil {
-		*place = e
-		c.usage.commit(pos)
-	}
+	c.enqueue(&e)
 	return nil
+}
+
+// maxMetadata bounds what waits: a buffer full of 8 KiB each would be 128 MiB.
+const maxMetadata = 8 << 20
+
+func (c *Client) enqueue(e *UsageEvent) {
+	size := int64(len(e.metadata))
+	if c.metadata.Add(size) > maxMetadata {
+		c.metadata.Add(-size)
+		c.usage.overflow.Add(1)
+		return
+	}
+	pos, place := c.usage.claim()
+	if place == nil {
+		c.metadata.Add(-size)
+		return
+	}
+	*place = *e
+	c.usage.commit(pos)
 }
 
 func (c *Client) complete(e *UsageEvent, r *http.Request) {
@@ -99,6 +116,7 @@ func (e *UsageEvent) event(shift time.Duration) event.Usage {
 type usageFiller struct {
 	app, version string
 	clock        *offset
+	waiting      *atomic.Int64
 }
 
 func (f *usageFiller) fill(tracked []UsageEvent, b *event.Batch) (withheld, broken int) {
@@ -109,6 +127,7 @@ func (f *usageFiller) fill(tracked []UsageEvent, b *event.Batch) (withheld, brok
 		u.App, u.AppVersion = f.app, f.version
 		u.ID = ids.next(u.Timestamp)
 		b.Usage = append(b.Usage, u)
+		f.waiting.Add(-int64(len(u.Metadata)))
 	}
 	return 0, 0
 }
