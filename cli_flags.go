@@ -48,21 +48,22 @@ type authFlag struct {
 
 // serveFlags are what every role takes.
 type serveFlags struct {
-	Listen     string `help:"Address of the API and the dashboard." default:"127.0.0.1:8080" env:"LAKEPULSE_LISTEN"`
-	OpsListen  string `help:"Address of Prometheus metrics, health and profiles; none for no such listener." default:"127.0.0.1:9090" env:"LAKEPULSE_OPS_LISTEN"`
-	DataDir    string `help:"Where standalone keeps its data." default:"./.lakepulse" env:"LAKEPULSE_DATA_DIR" type:"path"`
-	NATSURL    string `name:"nats" help:"NATS servers, comma separated." env:"NATS_URL" placeholder:"URL"`
-	NATSCreds  string `name:"nats-creds" help:"A NATS credentials file." env:"NATS_CREDS" placeholder:"FILE"`
-	Replicas   int    `name:"stream-replicas" help:"Replicas of the event log: 1, or 3 in a cluster." default:"1" env:"LAKEPULSE_STREAM_REPLICAS"`
-	StreamMax  int64  `name:"stream-max-bytes" help:"Bytes the event log may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_STREAM_MAX_BYTES"`
-	Database   string `name:"database" help:"Postgres; without it the PG* variables." env:"DATABASE_URL" placeholder:"URL"`
-	MaxConns   int32  `name:"database-conns" help:"Database connections at most." default:"10" env:"LAKEPULSE_DATABASE_CONNS"`
-	Migrate    bool   `help:"Bring the schema up to date at the start." default:"true" negatable:"" env:"LAKEPULSE_MIGRATE"`
-	Workers    int    `name:"writer-workers" help:"Batches a writer stores side by side." default:"2" env:"LAKEPULSE_WRITER_WORKERS"`
-	Host       string `name:"databricks-host" help:"The workspace that says who a token belongs to." env:"DATABRICKS_HOST" placeholder:"URL"`
-	Schedule   bool   `help:"Do the daily run at 02:00 UTC here, without a Databricks job." env:"LAKEPULSE_SCHEDULE"`
-	CollectURL string `name:"collect-url" help:"Where a role without the event log sends the records of itself." env:"LAKEPULSE_COLLECT_URL" placeholder:"URL"`
-	CollectKey string `name:"collect-key" help:"The API key for that." env:"LAKEPULSE_COLLECT_KEY" placeholder:"KEY"`
+	Listen     string        `help:"Address of the API and the dashboard." default:"127.0.0.1:8080" env:"LAKEPULSE_LISTEN"`
+	OpsListen  string        `help:"Address of Prometheus metrics, health and profiles; none for no such listener." default:"127.0.0.1:9090" env:"LAKEPULSE_OPS_LISTEN"`
+	DataDir    string        `help:"Where standalone keeps its data." default:"./.lakepulse" env:"LAKEPULSE_DATA_DIR" type:"path"`
+	NATSURL    string        `name:"nats" help:"NATS servers, comma separated." env:"NATS_URL" placeholder:"URL"`
+	NATSCreds  string        `name:"nats-creds" help:"A NATS credentials file." env:"NATS_CREDS" placeholder:"FILE"`
+	Replicas   int           `name:"stream-replicas" help:"Replicas of the event log: 1, or 3 in a cluster." default:"1" env:"LAKEPULSE_STREAM_REPLICAS"`
+	StreamMax  int64         `name:"stream-max-bytes" help:"Bytes the event log may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_STREAM_MAX_BYTES"`
+	Database   string        `name:"database" help:"Postgres; without it the PG* variables." env:"DATABASE_URL" placeholder:"URL"`
+	MaxConns   int32         `name:"database-conns" help:"Database connections at most." default:"10" env:"LAKEPULSE_DATABASE_CONNS"`
+	Migrate    bool          `help:"Bring the schema up to date at the start." default:"true" negatable:"" env:"LAKEPULSE_MIGRATE"`
+	Workers    int           `name:"writer-workers" help:"Batches a writer stores side by side." default:"2" env:"LAKEPULSE_WRITER_WORKERS"`
+	AckWait    time.Duration `name:"writer-ack-wait" help:"When the messages of a writer that died go to another." default:"30s" env:"LAKEPULSE_WRITER_ACK_WAIT"`
+	Host       string        `name:"databricks-host" help:"The workspace that says who a token belongs to." env:"DATABRICKS_HOST" placeholder:"URL"`
+	Schedule   bool          `help:"Do the daily run at 02:00 UTC here, without a Databricks job." env:"LAKEPULSE_SCHEDULE"`
+	CollectURL string        `name:"collect-url" help:"Where a role without the event log sends the records of itself." env:"LAKEPULSE_COLLECT_URL" placeholder:"URL"`
+	CollectKey string        `name:"collect-key" help:"The API key for that." env:"LAKEPULSE_COLLECT_KEY" placeholder:"KEY"`
 
 	RawRetention       time.Duration `help:"How long raw rows live." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
 	AggregateRetention time.Duration `help:"How long hourly aggregates live." default:"2160h" env:"LAKEPULSE_AGGREGATE_RETENTION"`
@@ -81,7 +82,7 @@ func (f *serveFlags) config(e *env, mode string) (services.Config, error) {
 		cfg.Listen = "0.0.0.0:" + port // the Apps proxy is the one that can reach it
 	}
 	cfg.NATS = stream.ConnectConfig{URL: f.NATSURL, Creds: f.NATSCreds}
-	cfg.Topology.Replicas, cfg.Topology.MaxBytes = f.Replicas, f.StreamMax
+	cfg.Topology.Replicas, cfg.Topology.MaxBytes, cfg.Topology.AckWait = f.Replicas, f.StreamMax, f.AckWait
 	cfg.Migrate, cfg.Writer.Workers = f.Migrate, f.Workers
 	cfg.Auth = cfg.Auth.WithEnv(e.getenv)
 	cfg.Auth.Mode, cfg.Auth.Host = auth.Mode(mode), f.Host

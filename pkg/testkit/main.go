@@ -3,6 +3,7 @@ package testkit
 import (
 	"fmt"
 	"os"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -14,8 +15,24 @@ func Main(m *testing.M, options ...goleak.Option) {
 	os.Exit(run(m, options))
 }
 
+// AtExit has f run after the last test: for what several tests share, such as a built
+// program.
+func AtExit(f func()) {
+	exits.mu.Lock()
+	defer exits.mu.Unlock()
+	exits.list = append(exits.list, f)
+}
+
+var exits struct {
+	mu   sync.Mutex
+	list []func()
+}
+
 func run(m *testing.M, options []goleak.Option) int {
 	code := m.Run()
+	for _, f := range exits.list { // no test runs any more that could add to it
+		f()
+	}
 	if err := shared.stop(); err != nil {
 		fmt.Fprintln(os.Stderr, "testkit: stop the shared database:", err)
 		code = max(code, 1)
