@@ -90,7 +90,7 @@ export const reconcile = async (): Promise<Reconciliation> => {
   // Events whose time was put right can lie before the session's id.
   const response = await call(`/count?session_id=${i}&start=${iso(timeOf(i) - Math.abs(o) - 1e3)}&end=${iso(now())}`);
   const { count: stored } = (await response.json()) as { count: number };
-  if (!response.ok) throw Error('' + response.status);
+  if (!response.ok) throw Error(`${response.status}`);
   const { n: created, d: dropped } = session;
   const pending = queue.size + parked().filter((entry) => entry[1].includes(i)).length;
   return { created, stored, pending, dropped, missing: created - stored - pending - dropped };
