@@ -1,0 +1,159 @@
+// Command bench measures Lakepulse beside its peers and beside what Postgres and
+// the disk allow, all on this machine and in turns. See docs/performance.md.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lakepulse/lakepulse/bench/report"
+	"github.com/lakepulse/lakepulse/bench/rig"
+)
+
+// bench is one run.
+type bench struct {
+	quick  bool
+	rounds int
+	dir    string // of everything that is started
+	binary string // lakepulse
+	peers  string // where the peers' programs are
+	only   []string
+	skip   []string
+	pg     *rig.Postgres
+	report *report.Report
+	log    *slog.Logger
+}
+
+// sections in the order they run. fullOnly ones take too long for a quick look.
+var sections = []struct {
+	name     string
+	fullOnly bool
+	run      func(*bench, context.Context) error
+}{
+	{"footprint", false, (*bench).footprint},
+	{"pipeline", false, (*bench).pipeline},
+	{"accepted", false, (*bench).accepted},
+	{"latency", false, (*bench).latency},
+	{"freshness", false, (*bench).freshness},
+	{"dashboard", false, (*bench).dashboard},
+	{"collection", false, (*bench).collection},
+	{"scaling", true, (*bench).scaling},
+	{"growth", true, (*bench).growth},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if len(os.Args) > 2 && os.Args[1] == "nats" {
+		return rig.ServeNATS(ctx, os.Args[2], slices.Contains(os.Args[3:], "relaxed"), log)
+	}
+	b := &bench{log: log, report: &report.Report{Started: time.Now().UTC(), Machine: machine()}}
+	var only, skip, out string
+	flag.BoolVar(&b.quick, "quick", false, "a short look: three rounds of small runs")
+	flag.IntVar(&b.rounds, "rounds", 0, "rounds of each comparison (5, quick 3)")
+	flag.StringVar(&b.binary, "binary", "../bin/lakepulse", "the program under test")
+	flag.StringVar(&b.peers, "peers", "bin", "where the peers' programs are; one that is not there is left out")
+	flag.StringVar(&out, "out", "results.json", "where the results go")
+	flag.StringVar(&only, "only", "", "comma separated sections to run instead of all")
+	flag.StringVar(&skip, "skip", "", "comma separated sections to leave out")
+	flag.Parse()
+	b.report.Quick = b.quick
+	if b.rounds == 0 {
+		b.rounds = b.pick(3, 5)
+	}
+	b.only, b.skip = list(only), list(skip)
+	dir, err := os.MkdirTemp("", "lakepulse-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()     // what is left there is of no use to anybody
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Postgres may run under an account of its own
+		return err
+	}
+	b.dir = dir
+	if b.binary, err = filepath.Abs(b.binary); err != nil {
+		return err
+	}
+	if err := b.measure(ctx); err != nil {
+		return err
+	}
+	if err := b.report.Print(os.Stdout); err != nil {
+		return err
+	}
+	return b.report.Write(out)
+}
+
+// pick returns what a quick or a full run uses.
+func (b *bench) pick(quick, full int) int {
+	if b.quick {
+		return quick
+	}
+	return full
+}
+
+func list(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+func (b *bench) measure(ctx context.Context) (err error) {
+	b.pg, err = rig.StartPostgres(ctx, filepath.Join(b.dir, "postgres"), b.log)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := b.pg.Close(context.WithoutCancel(ctx)); err == nil {
+			err = e
+		}
+	}()
+	for _, s := range sections {
+		wanted := len(b.only) == 0 && (!b.quick || !s.fullOnly) || slices.Contains(b.only, s.name)
+		if !wanted || slices.Contains(b.skip, s.name) {
+			continue
+		}
+		b.report.Section(s.name)
+		started := time.Now()
+		if err := s.run(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "bench: %s took %s\n", s.name, time.Since(started).Round(100*time.Millisecond))
+	}
+	return nil
+}
+
+// folder makes a directory for a part's data.
+func (b *bench) folder(name string) (string, error) {
+	dir := filepath.Join(b.dir, name)
+	return dir, os.MkdirAll(dir, 0o755) //nolint:gosec // as above
+}
+
+func machine() map[string]string {
+	m := map[string]string{"cpus": fmt.Sprint(runtime.NumCPU()), "go": runtime.Version(), "arch": runtime.GOARCH}
+	for name, path := range map[string]string{"kernel": "/proc/sys/kernel/osrelease", "load": "/proc/loadavg"} {
+		if content, err := os.ReadFile(path); err == nil {
+			m[name] = strings.TrimSpace(string(content))
+		}
+	}
+	return m
+}
