@@ -65,7 +65,7 @@ func (w *work) govern(ctx context.Context) error {
 		t := &states[i]
 		t.WarningAt, t.AlertAt, t.Level = w.cfg.WarnRows, w.cfg.AlertRows, w.cfg.level(t.Rows)
 		w.metrics.tables.WithLabelValues(t.Table).Set(float64(t.Rows))
-		if w.run.Kind == Retention || w.watch.levels[t.Table] != t.Level {
+		if t.Level != LevelOK && (w.run.Kind == Retention || w.watch.levels[t.Table] != t.Level) {
 			w.logLevel(*t)
 		}
 		w.watch.levels[t.Table] = t.Level
@@ -85,12 +85,9 @@ func (c Config) level(rows int64) Level {
 }
 
 func (w *work) logLevel(t TableState) {
-	level, text := slog.LevelDebug, "aggregate: table within its bounds"
-	switch t.Level {
-	case LevelAlert:
+	level, text := slog.LevelWarn, "aggregate: table nears its bound of rows"
+	if t.Level == LevelAlert {
 		level, text = slog.LevelError, "ALERT: aggregate: table has reached its bound of rows"
-	case LevelWarning:
-		level, text = slog.LevelWarn, "aggregate: table nears its bound of rows"
 	}
 	w.log.Log(context.Background(), level, text, "table", t.Table, "rows", t.Rows, "warning_at", t.WarningAt, "alert_at", t.AlertAt,
 		"correlation_id", w.run.CorrelationID)

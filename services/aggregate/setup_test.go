@@ -30,13 +30,19 @@ type world struct {
 	dsn    string
 	pool   *pgxpool.Pool
 	clock  *testkit.Clock
+	cfg    aggregate.Config
 	runner *aggregate.Runner
 	random *rand.Rand
 }
 
 func setup(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dsn: testkit.Database(t), clock: testkit.NewClock(start), random: rand.New(rand.NewPCG(1, 2))}
+	return setupWith(t, testConfig())
+}
+
+func setupWith(t *testing.T, cfg aggregate.Config) *world {
+	t.Helper()
+	w := &world{t: t, dsn: testkit.Database(t), clock: testkit.NewClock(start), cfg: cfg, random: rand.New(rand.NewPCG(1, 2))}
 	w.pool = open(t, w.dsn)
 	w.runner = w.newRunner(testkit.Logger(t))
 	return w
@@ -61,7 +67,7 @@ func testConfig() aggregate.Config {
 
 func (w *world) newRunner(log *slog.Logger) *aggregate.Runner {
 	w.t.Helper()
-	r, err := aggregate.New(aggregate.Params{Config: testConfig(), Pool: w.pool, Now: w.clock.Now, Log: log})
+	r, err := aggregate.New(aggregate.Params{Config: w.cfg, Pool: w.pool, Now: w.clock.Now, Log: log})
 	require.NoError(w.t, err)
 	return r
 }
@@ -284,6 +290,16 @@ ORDER BY 1, 2`)
 	})
 	require.NoError(w.t, err)
 	return out
+}
+
+// requireSame compares two worlds' dumps, and shows the first lines that differ.
+func (w *world) requireSame(o *world) {
+	w.t.Helper()
+	got, want := w.dump(), o.dump()
+	for i := range min(len(got), len(want)) {
+		require.Equal(w.t, want[i], got[i])
+	}
+	require.Len(w.t, got, len(want))
 }
 
 // prepareDump makes what dump needs.

@@ -34,14 +34,13 @@ const computeSettings = `SET LOCAL jit = off; SET LOCAL enable_nestloop = off; S
 
 // aggregateHour replaces the aggregates of one hour and kind in tx, clears its
 // mark, and drops its day's sums. Unless forced it does nothing when there is a
-// receipt and no mark.
+// receipt and no mark; and never does it touch an hour below the purge line,
+// which another run may have purged since this one made its plan.
 func (s *store) aggregateHour(ctx context.Context, tx pgx.Tx, h hour, runID any, forced bool) (hourResult, error) {
 	var res hourResult
-	if !forced {
-		var needed bool
-		if err := tx.QueryRow(ctx, hourNeeded, h.kind, h.start).Scan(&needed); err != nil || !needed {
-			return res, err
-		}
+	var needed bool
+	if err := tx.QueryRow(ctx, hourNeeded, h.kind, h.start, forced).Scan(&needed); err != nil || !needed {
+		return res, err
 	}
 	// The receipt comes first: it is what two runs of the same hour collide on.
 	if err := s.exec(ctx, tx, "receipt claimed", claimReceipt, h.kind, h.start, runID); err != nil {
@@ -95,8 +94,9 @@ func (s *store) compute(ctx context.Context, tx pgx.Tx, h hour, res *hourResult)
 
 const (
 	hourNeeded = `
-SELECT NOT EXISTS (SELECT FROM hour_receipts WHERE metric_type = $1 AND time_bucket = $2)
-       OR EXISTS (SELECT FROM hour_marks WHERE metric_type = $1 AND time_bucket = $2)`
+SELECT $2 >= (SELECT purged_before FROM purge_line)
+   AND ($3 OR NOT EXISTS (SELECT FROM hour_receipts WHERE metric_type = $1 AND time_bucket = $2)
+           OR EXISTS (SELECT FROM hour_marks WHERE metric_type = $1 AND time_bucket = $2))`
 
 	claimReceipt = `
 INSERT INTO hour_receipts (metric_type, time_bucket, run_id) VALUES ($1, $2, $3)
