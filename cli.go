@@ -31,6 +31,7 @@ type cli struct {
 	Aggregate  aggregateCmd  `cmd:"" help:"Roll up closed hours and keep to the retention."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to a version."`
 	Keys       keysCmd       `cmd:"" help:"Make, list and revoke the API keys of apps."`
+	Forget     forgetCmd     `cmd:"" help:"Erase a user from log, rows and aggregates; the counts stay."`
 	Version    versionCmd    `cmd:"" help:"Say which build this is."`
 }
 
