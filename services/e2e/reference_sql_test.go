@@ -163,6 +163,7 @@ func (a *archive) holdMetrics(p api.Provenance, r reference, m api.PerformanceMe
 // holdPerformance asks for the performance of everything and of every endpoint.
 func (a *archive) holdPerformance(q question) api.Provenance {
 	a.t.Helper()
+	q.eventType = ""
 	got := archiveGet[api.Performance](a, "/api/v1/metrics/performance", q.values("endpoint", q.endpoint, "method", q.method))
 	p, where := got.Sources, q.where(got.Sources, true)
 	total := a.references(`''`, where, ``)[""]
@@ -191,6 +192,7 @@ func (a *archive) holdPerformance(q question) api.Provenance {
 // holdUsage asks for the usage.
 func (a *archive) holdUsage(q question) {
 	a.t.Helper()
+	q.endpoint, q.method = "", ""
 	got := archiveGet[api.Usage](a, "/api/v1/metrics/usage", q.values("event_type", q.eventType, "interval", "daily", "time_zone", q.zone))
 	p, where := got.Sources, q.where(got.Sources, false)
 	from := ` FROM public.kept_events WHERE ` + where
@@ -202,8 +204,8 @@ func (a *archive) holdUsage(q question) {
 	}
 	require.Equal(a.t, total, got.Metrics.TotalEvents)
 	require.Equal(a.t, a.countUsers(question{app: q.app, eventType: q.eventType}, p, false, true), got.Metrics.UniqueUsers, "unique users")
-	require.Equal(a.t, a.counts(`SELECT 'good', count(*)`+from+` AND success`)["good"], *got.Metrics.SuccessCount)
-	require.Equal(a.t, a.counts(`SELECT 'bad', count(*)`+from+` AND NOT success`)["bad"], *got.Metrics.FailureCount)
+	require.Equal(a.t, a.counts(`SELECT 'good', count(*)` + from + ` AND success`)["good"], *got.Metrics.SuccessCount)
+	require.Equal(a.t, a.counts(`SELECT 'bad', count(*)` + from + ` AND NOT success`)["bad"], *got.Metrics.FailureCount)
 	pageType := q.eventType
 	if pageType == "" {
 		pageType = "page_view"
@@ -223,6 +225,7 @@ func (a *archive) holdUsage(q question) {
 // holdSeries asks for both kinds over time.
 func (a *archive) holdSeries(q question, interval string) {
 	a.t.Helper()
+	q.eventType = ""
 	got := archiveGet[api.TimeSeries](a, "/api/v1/metrics/time-series",
 		q.values("metric_type", "both", "interval", interval, "time_zone", q.zone, "endpoint", q.endpoint, "method", q.method))
 	unit := map[api.Interval]string{
@@ -264,6 +267,7 @@ func (a *archive) holdSeries(q question, interval string) {
 // holdEndpoint asks for one endpoint in detail.
 func (a *archive) holdEndpoint(q question) {
 	a.t.Helper()
+	q.eventType = ""
 	got := archiveGet[api.EndpointDetail](a, "/api/v1/metrics/endpoint", q.values("endpoint", q.endpoint, "method", q.method))
 	where := q.where(got.Sources, true)
 	a.holdMetrics(got.Sources, a.references(`''`, where, ``)[""], got.Metrics, "detail")
