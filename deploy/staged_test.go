@@ -40,6 +40,8 @@ func stage(t *testing.T) (dir string) {
 	require.NoError(t, err, string(out))
 	out, err = exec.Command("./stage.sh", binary, dir).CombinedOutput()
 	require.NoError(t, err, string(out))
+	out, err = exec.Command("go", "run", "./sbom", "-binary", binary, "-version", "v0", "-out", dir).CombinedOutput()
+	require.NoError(t, err, string(out))
 	return dir
 }
 
@@ -48,9 +50,15 @@ func TestStagedApp(t *testing.T) {
 	dir := stage(t)
 	tests := map[string]func(*testing.T, string){
 		"every file can be uploaded":                        everyFileCanBeUploaded,
+		"the bill of materials names what is linked":        billOfMaterialsIsTrue,
 		"requests are served through every token's end":     servesThroughEveryToken,
 		"it starts before its database":                     startsBeforeItsDatabase,
 		"it speaks HTTP/2 in the clear":                     speaksHTTP2InTheClear,
+		"the job's trigger starts a run and sees it done":   triggerSucceeds,
+		"the job's trigger waits for an app that starts":    triggerWaitsForAColdStart,
+		"the job's trigger survives a lost connection":      triggerSurvivesALostConnection,
+		"the job's trigger fails when the run fails":        triggerFailsWithTheRun,
+		"the job's trigger fails when nobody is there":      triggerFailsWithoutTheApp,
 		"a release whose parts were damaged does not start": damagedReleaseIsRefused,
 	}
 	for name, test := range tests {
@@ -66,6 +74,7 @@ func TestStagedApp(t *testing.T) {
 type platform struct {
 	workspace *workspacetest.Workspace
 	gateway   *workspacetest.Gateway
+	database  string // the Postgres behind the gateway, as its owner
 	env       map[string]string
 	url       string
 }
@@ -74,7 +83,8 @@ func setupPlatform(t *testing.T, tokenLife time.Duration) platform {
 	t.Helper()
 	workspace := workspacetest.Start(t, tokenLife)
 	workspace.AddUser(adminToken, workspacetest.User{Name: "ada@example.com", Groups: []string{"users", "admins"}})
-	gateway := workspacetest.StartGateway(t, workspace, testkit.EmptyDatabase(t))
+	database := testkit.EmptyDatabase(t)
+	gateway := workspacetest.StartGateway(t, workspace, database)
 	port := fmt.Sprint(testkit.FreePort(t))
 	env := workspace.Env()
 	maps.Copy(env, gateway.Env())
@@ -88,7 +98,7 @@ func setupPlatform(t *testing.T, tokenLife time.Duration) platform {
 		"PATH":                         os.Getenv("PATH"),
 		"TMPDIR":                       t.TempDir(),
 	})
-	return platform{workspace: workspace, gateway: gateway, env: env, url: "http://127.0.0.1:" + port}
+	return platform{workspace: workspace, gateway: gateway, database: database, env: env, url: "http://127.0.0.1:" + port}
 }
 
 // process is the app, started as app.yaml says.
@@ -178,11 +188,24 @@ func usageBatch() any {
 func everyFileCanBeUploaded(t *testing.T, dir string) {
 	files, err := os.ReadDir(dir)
 	require.NoError(t, err)
+	require.NotEmpty(t, files)
 	for _, file := range files {
 		info, err := file.Info()
 		require.NoError(t, err)
 		require.Less(t, info.Size(), int64(10_000_000), file.Name())
 	}
+}
+
+func billOfMaterialsIsTrue(t *testing.T, dir string) {
+	bom, err := os.ReadFile(filepath.Join(dir, "sbom.cdx.json"))
+	require.NoError(t, err)
+	licences, err := os.ReadFile(filepath.Join(dir, "LICENSES.txt"))
+	require.NoError(t, err)
+	for _, module := range []string{"github.com/jackc/pgx/v5", "github.com/nats-io/nats-server/v2", "github.com/databricks/databricks-sdk-go", "std"} {
+		require.Contains(t, string(bom), `"pkg:golang/`+module+"@")
+		require.Contains(t, string(licences), "golang "+module+"@")
+	}
+	require.NotContains(t, string(bom), "stretchr/testify", "what only tests use is not in the binary")
 }
 
 func servesThroughEveryToken(t *testing.T, dir string) {

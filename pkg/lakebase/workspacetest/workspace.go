@@ -174,6 +174,9 @@ func (w *Workspace) me(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	user, ok := w.users[bearer(r)]
 	w.mu.Unlock()
+	if !ok && w.holds(bearer(r), "workspace") {
+		user, ok = User{Name: ClientID}, true
+	}
 	if !ok {
 		refuse(rw, http.StatusUnauthorized, "UNAUTHENTICATED")
 		return

@@ -1,0 +1,33 @@
+-- Rights of the services' roles, least first. Run by the owner of the schema
+-- after each migration; running it again changes nothing.
+--   psql -v writer_password=… -v query_password=… -v aggregate_password=… -f roles.sql
+\set QUIET on
+SELECT format('CREATE ROLE %I LOGIN', r) FROM unnest('{lakepulse_writer,lakepulse_query,lakepulse_aggregate}'::text[]) r
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) \gexec
+ALTER ROLE lakepulse_writer    PASSWORD :'writer_password';
+ALTER ROLE lakepulse_query     PASSWORD :'query_password';
+ALTER ROLE lakepulse_aggregate PASSWORD :'aggregate_password';
+
+REVOKE ALL ON SCHEMA metrics FROM PUBLIC;
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;
+GRANT USAGE ON SCHEMA metrics TO lakepulse_writer, lakepulse_query, lakepulse_aggregate;
+
+-- The writer adds rows. It may not change or delete one. To enter the purge gate
+-- takes a right on that empty table; to meet a key takes reading it.
+GRANT SELECT, INSERT ON metrics.performance_metrics, metrics.usage_events TO lakepulse_writer;
+GRANT SELECT, INSERT, UPDATE ON metrics.hour_marks, metrics.stream_positions, metrics.pipeline_status TO lakepulse_writer;
+GRANT SELECT, INSERT ON metrics.event_ledger TO lakepulse_writer;
+GRANT SELECT ON metrics.purge_line, metrics.schema_migrations TO lakepulse_writer;
+GRANT SELECT, UPDATE ON metrics.purge_gate TO lakepulse_writer;
+GRANT EXECUTE ON FUNCTION metrics.ensure_raw_partition(text, date) TO lakepulse_writer;
+
+-- The admin API reads.
+GRANT SELECT ON ALL TABLES IN SCHEMA metrics TO lakepulse_query;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA metrics TO lakepulse_query;
+REVOKE EXECUTE ON FUNCTION metrics.ensure_raw_partition(text, date) FROM lakepulse_query;
+
+-- The aggregator reads and deletes raw rows and owns what is in the aggregates.
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA metrics TO lakepulse_aggregate;
+REVOKE INSERT, UPDATE ON metrics.performance_metrics, metrics.usage_events FROM lakepulse_aggregate;
+REVOKE INSERT, UPDATE, DELETE ON metrics.schema_migrations FROM lakepulse_aggregate;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA metrics TO lakepulse_aggregate;
