@@ -170,7 +170,7 @@ func (b *bench) telegrafPeer(ctx context.Context, name string) (*contender, erro
 // firstEvents makes a contender create its table.
 func (b *bench) firstEvents(ctx context.Context, c *contender) error {
 	if _, err := load.Run(ctx, load.Plan{Target: c.target, Batch: 10, Conns: 1, Requests: 1}); err != nil {
-		return err
+		return c.failed(err)
 	}
 	for {
 		var n int

@@ -49,6 +49,14 @@ func (c *contender) stop() error {
 	return nil
 }
 
+// failed adds to an error what the contender's processes said last.
+func (c *contender) failed(err error) error {
+	for _, p := range c.processes {
+		err = fmt.Errorf("%w; %s said: %s", err, p.Name, p.Tail())
+	}
+	return fmt.Errorf("%s: %w", c.name, err)
+}
+
 // outcome is what one run of a contender gave.
 type outcome struct {
 	durable  float64 // events a second, from the first request to the last row
@@ -81,11 +89,11 @@ func (b *bench) send(ctx context.Context, c *contender, batch, events, conns int
 		sent, err = load.Run(ctx, load.Plan{Target: c.target, Batch: batch, Conns: conns, Requests: events / batch})
 	}
 	if err != nil {
-		return outcome{}, fmt.Errorf("%s: %w", c.name, err)
+		return outcome{}, c.failed(err)
 	}
 	took, err := b.arrived(ctx, c, events, started)
 	if err != nil {
-		return outcome{}, fmt.Errorf("%s: %w", c.name, err)
+		return outcome{}, c.failed(err)
 	}
 	after, err := b.bill(c)
 	if err != nil {

@@ -90,7 +90,7 @@ func NewRequest(t Target, n int, r *rand.Rand) *Request {
 // Performance makes one event of the population, without id and time.
 func Performance(r *rand.Rand) event.Performance {
 	p := event.Performance{
-		App: "bench", Instance: "bench-7f9c4d-" + strconv.Itoa(r.IntN(4)), Method: "GET", StatusCode: 200, AppVersion: "2026.11.4",
+		App: "bench", Instance: "bench-" + strconv.Itoa(r.IntN(4)), Method: "GET", StatusCode: 200, AppVersion: "1.4",
 		Endpoint: Endpoint(r.IntN(Endpoints)), UserID: User(r.IntN(Users)),
 		ResponseTimeMS: math.Round(1000*math.Exp(3+1.2*r.NormFloat64())) / 1000,
 	}
@@ -104,7 +104,7 @@ func Performance(r *rand.Rand) event.Performance {
 }
 
 // Endpoint is the i-th route.
-func Endpoint(i int) string { return fmt.Sprintf("/api/v1/workspaces/{id}/resource-%02d/items", i) }
+func Endpoint(i int) string { return fmt.Sprintf("/api/v1/workspaces/{id}/items-%02d", i) }
 
 // User is the i-th user.
 func User(i int) string { return fmt.Sprintf("user%03d@example.com", i) }
@@ -131,8 +131,8 @@ func NewID(at time.Time) (id uuid.UUID) {
 // stamp gives the events new ids and the time now.
 func (q *Request) stamp(now time.Time) {
 	var text [36]byte
-	var at [len(timeLayout)]byte
-	now.UTC().AppendFormat(at[:0], timeLayout)
+	// Room for nanoseconds: AppendFormat writes them before it cuts them.
+	at := now.UTC().AppendFormat(make([]byte, 0, len(timeLayout)+8), timeLayout)
 	for i := range q.events {
 		id := NewID(now)
 		hex.Encode(text[0:8], id[0:4])
@@ -145,6 +145,6 @@ func (q *Request) stamp(now time.Time) {
 		text[23] = '-'
 		hex.Encode(text[24:36], id[10:16])
 		copy(q.data[q.ids[i]:], text[:])
-		copy(q.data[q.times[i]:], at[:])
+		copy(q.data[q.times[i]:], at)
 	}
 }

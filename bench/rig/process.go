@@ -75,7 +75,7 @@ func (p *Process) Wait(ctx context.Context) error {
 	select {
 	case <-p.done:
 		if p.err != nil {
-			return fmt.Errorf("%s: %w: %s", p.Name, p.err, p.tail())
+			return fmt.Errorf("%s: %w: %s", p.Name, p.err, p.Tail())
 		}
 		return nil
 	case <-ctx.Done():
@@ -95,7 +95,7 @@ func (p *Process) Stop() error {
 	}
 	err := p.cmd.Process.Kill()
 	<-p.done
-	return errors.Join(fmt.Errorf("%s did not stop: %s", p.Name, p.tail()), err)
+	return errors.Join(fmt.Errorf("%s did not stop: %s", p.Name, p.Tail()), err)
 }
 
 // Ready waits until url answers 200.
@@ -128,17 +128,17 @@ func (p *Process) until(ctx context.Context, ok func() bool) error {
 	for !ok() {
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s ended: %w: %s", p.Name, p.err, p.tail())
+			return fmt.Errorf("%s ended: %w: %s", p.Name, p.err, p.Tail())
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w: %s", p.Name, ctx.Err(), p.tail())
+			return fmt.Errorf("%s is not ready: %w: %s", p.Name, ctx.Err(), p.Tail())
 		case <-tick.C:
 		}
 	}
 	return nil
 }
 
-// tail returns the last of what the process said.
-func (p *Process) tail() string {
+// Tail returns the last of what the process said.
+func (p *Process) Tail() string {
 	content, err := os.ReadFile(p.log)
 	if err != nil {
 		return err.Error()
