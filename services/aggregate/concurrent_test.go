@@ -112,10 +112,9 @@ func TestReaders(t *testing.T) {
 
 		var wg sync.WaitGroup
 		wg.Go(func() { // a writer: new rows and late ones
-			random := *w
 			for range rounds * 8 {
 				now := w.clock.Now()
-				if _, err := write(ctx, w.pool, random.make(4, now.Add(-6*24*time.Hour), now)); err != nil {
+				if _, err := write(ctx, w.pool, w.make(4, now.Add(-6*24*time.Hour), now)); err != nil {
 					t.Errorf("writer: %v", err)
 				}
 			}

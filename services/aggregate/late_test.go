@@ -68,9 +68,7 @@ func (c *counter) reached(name string) bool {
 // up, hours to purge, and a day of aggregates to forget.
 func aDay(t *testing.T) *world {
 	t.Helper()
-	cfg := testConfig()
-	cfg.RawRetention = dayRetention
-	w := setupWith(t, cfg)
+	w := setupWith(t, dayConfig())
 	w.prepare(start.Add(-3*24*time.Hour), start)
 	w.prepareDump()
 	w.store(w.make(20, tooOld(), tooOld().Add(2*time.Hour)))
@@ -78,6 +76,12 @@ func aDay(t *testing.T) *world {
 	w.exec(`INSERT INTO hour_receipts (metric_type, time_bucket) SELECT k, $1::timestamptz FROM unnest(ARRAY['performance', 'usage']) k`,
 		start.Add(-120*24*time.Hour).Truncate(time.Hour))
 	return w
+}
+
+func dayConfig() aggregate.Config {
+	cfg := testConfig()
+	cfg.RawRetention = dayRetention
+	return cfg
 }
 
 const dayRetention = 36 * time.Hour

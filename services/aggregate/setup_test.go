@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,7 @@ type world struct {
 	cfg    aggregate.Config
 	runner *aggregate.Runner
 	random *rand.Rand
+	mu     sync.Mutex // for hooks
 }
 
 func setup(t *testing.T) *world {
