@@ -62,7 +62,7 @@ func (w *Writer) add(b *batch, m *stream.Message) {
 		return
 	}
 	for i := range decoded.Len() {
-		if err := storable(decoded, i); err != nil {
+		if err := rawstore.Check(decoded, i); err != nil {
 			b.unburied = errors.Join(b.unburied, w.buryEvent(m, decoded.Slice(i, i+1), err))
 			continue
 		}
@@ -72,25 +72,6 @@ func (w *Writer) add(b *batch, m *stream.Message) {
 			b.rows.Usage = append(b.rows.Usage, decoded.Usage[i])
 		}
 	}
-}
-
-// anyTime accepts every timestamp: how old an event may be was ingest's to say,
-// when it took it.
-var anyTime = event.Window{From: time.Time{}, To: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
-
-// storable refuses what did not come through ingest and breaks its rules: a NaN
-// in the tables would spoil every hour it is in.
-func storable(b *event.Batch, i int) error {
-	var err *event.FieldError
-	if b.Kind == event.KindPerformance {
-		err = b.Performance[i].Validate(anyTime)
-	} else {
-		err = b.Usage[i].Validate(anyTime)
-	}
-	if err != nil {
-		return err
-	}
-	return nil
 }
 
 // handle stores a batch and acknowledges its messages. It returns when that is
