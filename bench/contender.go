@@ -19,6 +19,8 @@ type contender struct {
 	pool      *pgxpool.Pool
 	count     string // SQL: how many of the events are there
 	truncate  string // SQL: none is
+	// post replaces sending everything to target.
+	post func(context.Context, load.Plan) (load.Result, error)
 	// write replaces the HTTP load, for the ceilings.
 	write func(ctx context.Context, events int) error
 }
@@ -83,10 +85,14 @@ func (b *bench) send(ctx context.Context, c *contender, batch, events, conns int
 	}
 	started := time.Now()
 	var sent load.Result
-	if c.write != nil {
+	plan := load.Plan{Target: c.target, Batch: batch, Conns: conns, Requests: events / batch}
+	switch {
+	case c.write != nil:
 		err = c.write(ctx, events)
-	} else {
-		sent, err = load.Run(ctx, load.Plan{Target: c.target, Batch: batch, Conns: conns, Requests: events / batch})
+	case c.post != nil:
+		sent, err = c.post(ctx, plan)
+	default:
+		sent, err = load.Run(ctx, plan)
 	}
 	if err != nil {
 		return outcome{}, c.failed(err)

@@ -93,3 +93,15 @@ func (p Plan) drive(ctx context.Context, c *conn, q *Request, next *atomic.Int64
 	}
 	return list, ctx.Err()
 }
+
+// Merge joins the results of plans that ran side by side.
+func Merge(results []Result) Result {
+	var all Result
+	for _, r := range results {
+		all.Events += r.Events
+		all.Elapsed = max(all.Elapsed, r.Elapsed)
+		all.latencies = append(all.latencies, r.latencies...)
+	}
+	slices.Sort(all.latencies)
+	return all
+}

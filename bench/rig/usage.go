@@ -33,7 +33,7 @@ func Tree(root int) (Usage, error) {
 	}
 	var sum Usage
 	for _, pid := range pids {
-		u, err := one(pid)
+		u, err := One(pid)
 		if errors.Is(err, os.ErrNotExist) && pid != root {
 			continue // ended since it was listed: its parent's children's time has it
 		}
@@ -60,7 +60,9 @@ func ResetPeak(root int) error {
 	return nil
 }
 
-func one(pid int) (Usage, error) {
+// One returns the usage of a single process. Its CPU holds that of its ended
+// children, and not that of the living.
+func One(pid int) (Usage, error) {
 	fields, err := statFields(pid)
 	if err != nil {
 		return Usage{}, err

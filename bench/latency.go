@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lakepulse/lakepulse/bench/load"
+	"github.com/lakepulse/lakepulse/bench/report"
+)
+
+const latencyConns = 32
+
+// latency: how long a sender waits for its 202 at shares of what standalone can
+// keep up with, every part of it at work. Requests are due at fixed times, so a
+// stall counts for all that it holds up.
+func (b *bench) latency(ctx context.Context) (err error) {
+	c, err := b.standalone(ctx, "latency")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.stop()) }()
+	const batch = 100
+	events := b.pick(60_000, 300_000)
+	shares := []int{10, 50, 90}
+	for round := range b.rounds + 1 {
+		full, err := b.send(ctx, c, batch, events, pipelineConns)
+		if err != nil {
+			return err
+		}
+		if round == 0 {
+			continue
+		}
+		b.report.Add("capacity, durable", "events/s", full.durable)
+		for _, share := range shares {
+			if err := b.clear(ctx, c); err != nil {
+				return err
+			}
+			rate := b.report.Median("capacity, durable") / batch * float64(share) / 100
+			seconds := float64(b.pick(3, 10))
+			sent, err := load.Run(ctx, load.Plan{Target: c.target, Batch: batch, Conns: latencyConns, Requests: int(rate * seconds), Rate: rate})
+			if err != nil {
+				return c.failed(err)
+			}
+			for _, q := range []struct {
+				name string
+				q    float64
+			}{{"p50", 0.5}, {"p99", 0.99}, {"p99.9", 0.999}} {
+				b.report.Add(fmt.Sprintf("at %d%%, %s", share, q.name), "ms", sent.Quantile(q.q))
+			}
+		}
+	}
+	b.report.Bound("202 at half load, p99", "at 50%, p99", report.AtMost(10))
+	return nil
+}
