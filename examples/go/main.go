@@ -91,7 +91,7 @@ func routes(lp *client.Client, collector string) http.Handler {
 	mux.Handle("/api/v1/metrics/", lp.Relay(client.RelayConfig{})) // the page's events, on the shop's own origin
 
 	mux.HandleFunc("GET /api/orders", func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(5*time.Millisecond + rand.N(75*time.Millisecond)) // a request that takes its time
+		time.Sleep(5*time.Millisecond + rand.N(75*time.Millisecond)) //nolint:gosec // a request that takes its time
 		answer(w, orders)
 	})
 	mux.HandleFunc("GET /api/orders/{order}", func(w http.ResponseWriter, r *http.Request) {
@@ -126,7 +126,7 @@ func tracker(collector string) http.Handler {
 		file = built
 	}
 	if file != "" {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }) //nolint:gosec // our own file
 	}
 	target, err := url.JoinPath(collector, "lakepulse.js")
 	if err != nil { // the client has checked it

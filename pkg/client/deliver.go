@@ -146,7 +146,7 @@ func (l *lane[T]) backoff(try int) time.Duration {
 		d = l.cfg.RetryMin << shift
 	}
 	if half := d / 2; half > 0 {
-		d = half + rand.N(half)
+		d = half + rand.N(half) //nolint:gosec // jitter is no secret
 	}
 	return d
 }

@@ -21,7 +21,7 @@ func newIDs(n int) *ids {
 
 // next returns an id for a moment; at most as often as newIDs was told.
 func (g *ids) next(at time.Time) (id uuid.UUID) {
-	ms := uint64(max(at.UnixMilli(), 0)) //nolint:gosec // not negative
+	ms := uint64(max(at.UnixMilli(), 0))
 	for i := 5; i >= 0; i-- {
 		id[i] = byte(ms)
 		ms >>= 8

@@ -49,7 +49,7 @@ func newLane[T any](
 	p laneParams, skip func(int64), fill func([]T, *event.Batch) (int, int),
 ) *lane[T] {
 	wake := uint64(1)
-	for wake*2 <= uint64(p.cfg.BatchSize) { //nolint:gosec // positive
+	for wake*2 <= uint64(p.cfg.BatchSize) {
 		wake *= 2
 	}
 	return &lane[T]{
@@ -186,7 +186,7 @@ func (l *lane[T]) account() Account {
 	}
 	lost, overflow := l.lost.Load(), l.overflow.Load()
 	a.Dropped = lost + overflow
-	a.Created = int64(l.ring.pushed()) + overflow //nolint:gosec // counts
+	a.Created = int64(l.ring.pushed()) + overflow
 	a.Buffered = a.Created - a.Accepted - a.Rejected - a.Dropped - a.Withheld
 	return a
 }

@@ -57,16 +57,12 @@ func (c *Client) Relay(cfg RelayConfig) http.Handler {
 		return r
 	}
 	if r.user == nil {
-		r.user = cmpFunc(c.cfg.User, forwardedUser)
+		r.user = c.cfg.User
+	}
+	if r.user == nil {
+		r.user = forwardedUser
 	}
 	return r
-}
-
-func cmpFunc(f, otherwise func(*http.Request) string) func(*http.Request) string {
-	if f != nil {
-		return f
-	}
-	return otherwise
 }
 
 type relay struct {
@@ -167,8 +163,8 @@ func (r *relay) prepare(
 		}
 		body = bytes.NewReader(raw)
 	}
-	out, err := http.NewRequestWithContext(ctx, req.Method, target, body)
-	if err != nil { // the URL was checked by New
+	out, err := http.NewRequestWithContext(ctx, req.Method, target, body) //nolint:gosec // the host is Config.URL's
+	if err != nil {                                                       // the URL was checked by New
 		return nil, unavailable("the collector cannot be asked")
 	}
 	if body != nil {
@@ -217,7 +213,7 @@ func (r *relay) read(w http.ResponseWriter, req *http.Request) ([]byte, *refusal
 
 // pass asks ingest and gives its answer to the browser.
 func (r *relay) pass(w http.ResponseWriter, out *http.Request) {
-	resp, err := r.client.http.Do(out)
+	resp, err := r.client.http.Do(out) //nolint:gosec // as above
 	if err != nil {
 		r.client.notices.say("relay", "the relay got no answer", "error", err)
 		refuse(w, unavailable("the collector does not answer"))

@@ -28,12 +28,12 @@ const ringClosed = 1 << 63
 // newRing returns a ring of at least size slots, the next power of two.
 func newRing[T any](size int) *ring[T] {
 	n := uint64(2)
-	for n < uint64(size) { //nolint:gosec // Validate keeps size positive
+	for n < uint64(size) {
 		n <<= 1
 	}
 	r := &ring[T]{slots: make([]slot[T], n), mask: n - 1}
 	for i := range r.slots {
-		r.slots[i].turn.Store(uint64(i)) //nolint:gosec // an index
+		r.slots[i].turn.Store(uint64(i))
 	}
 	return r
 }
@@ -91,8 +91,8 @@ func (r *ring[T]) pop(dst []T) int {
 
 // len returns how many values wait, those still being written included.
 func (r *ring[T]) len() int {
-	head := r.head.Load()         // first: it never passes tail
-	return int(r.pushed() - head) //nolint:gosec // at most the ring's size
+	head := r.head.Load() // first: it never passes tail
+	return int(r.pushed() - head)
 }
 
 // pushed returns how many values were ever claimed.

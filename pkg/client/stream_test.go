@@ -36,7 +36,7 @@ func TestAnEventStreamFlushesAndIsNoTimeout(t *testing.T) {
 			<-next
 		}
 	}, func(c *Config) { c.TimeoutThreshold = time.Nanosecond })
-	resp, err := http.Get(srv.URL) //nolint:noctx // a test server's address
+	resp, err := http.Get(srv.URL)
 	require.NoError(t, err)
 	lines := bufio.NewScanner(resp.Body)
 	for i := range 3 { // each arrives while the handler still runs
@@ -100,7 +100,7 @@ func TestAClientThatLeavesIsToldApart(t *testing.T) {
 	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL, nil)
 	require.NoError(t, err)
-	_, err = http.DefaultClient.Do(req) //nolint:bodyclose // there is no answer
+	_, err = http.DefaultClient.Do(req)
 	require.ErrorIs(t, err, context.Canceled)
 	http.DefaultClient.CloseIdleConnections()
 	srv.Close()
@@ -114,7 +114,7 @@ func TestAPanicReachesTheServer(t *testing.T) {
 	var log strings.Builder
 	srv, lp, f := behindServer(t, func(http.ResponseWriter, *http.Request) { deepInTheHandler() })
 	srv.Config.ErrorLog = newLogger(&log)
-	_, err := http.Get(srv.URL) //nolint:bodyclose,noctx // there is no answer
+	_, err := http.Get(srv.URL)
 	require.True(t, errors.Is(err, io.EOF), "%v", err)
 	http.DefaultClient.CloseIdleConnections()
 	srv.Close()

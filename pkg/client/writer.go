@@ -60,7 +60,7 @@ func (w *writer) WriteHeader(status int) {
 }
 
 func (w *writer) begin(status int) {
-	w.status = int32(status) //nolint:gosec // net/http refuses more than three digits
+	w.status = int32(status) // net/http refuses more than three digits
 	if status >= http.StatusBadRequest {
 		// Most handlers answer a cancelled query with an error page that nobody reads.
 		w.gone = w.cancelled()
@@ -72,7 +72,7 @@ func (w *writer) begin(status int) {
 	}
 }
 
-func (w *writer) cancelled() bool { return w.req.Context().Err() == context.Canceled } //nolint:errorlint // Err returns it bare
+func (w *writer) cancelled() bool { return w.req.Context().Err() == context.Canceled }
 
 func isEventStream(contentType string) bool {
 	const name = "text/event-stream"

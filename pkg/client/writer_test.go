@@ -138,7 +138,7 @@ func TestWrappedWriterCountsWhatIsSent(t *testing.T) {
 // fetch returns the body of a GET.
 func fetch(t *testing.T, url string) string {
 	t.Helper()
-	resp, err := http.Get(url) //nolint:gosec,noctx // a test server's address
+	resp, err := http.Get(url)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, resp.Body.Close()) }()
 	body, err := io.ReadAll(resp.Body)
