@@ -1,12 +1,15 @@
 -- Rights of the services' roles, least first. Run by the owner of the schema
--- after each migration; running it again changes nothing.
---   psql -v writer_password=… -v query_password=… -v aggregate_password=… -f roles.sql
-\set QUIET on
-SELECT format('CREATE ROLE %I LOGIN', r) FROM unnest('{lakepulse_writer,lakepulse_query,lakepulse_aggregate}'::text[]) r
- WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) \gexec
-ALTER ROLE lakepulse_writer    PASSWORD :'writer_password';
-ALTER ROLE lakepulse_query     PASSWORD :'query_password';
-ALTER ROLE lakepulse_aggregate PASSWORD :'aggregate_password';
+-- after each migration; running it again changes nothing. Passwords are set by
+-- passwords.sql, or not at all where the platform signs roles in.
+DO $$
+DECLARE r text;
+BEGIN
+    FOREACH r IN ARRAY '{lakepulse_writer,lakepulse_query,lakepulse_aggregate}'::text[] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN', r);
+        END IF;
+    END LOOP;
+END $$;
 
 REVOKE ALL ON SCHEMA metrics FROM PUBLIC;
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA metrics FROM PUBLIC;
