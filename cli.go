@@ -32,6 +32,11 @@ type cli struct {
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to a version."`
 	Keys       keysCmd       `cmd:"" help:"Make, list and revoke the API keys of apps."`
 	Forget     forgetCmd     `cmd:"" help:"Erase a user from log, rows and aggregates; the counts stay."`
+	Tail       tailCmd       `cmd:"" help:"Show events as they come, one a line."`
+	Replay     replayCmd     `cmd:"" help:"Play events of a log or a file again: onto another log, into a database or a file."`
+	Rebuild    rebuildCmd    `cmd:"" help:"Fill the raw tables from the log, as far back as it reaches."`
+	Verify     verifyCmd     `cmd:"" help:"Compare log and database; exit code 2 when they differ."`
+	Dead       deadCmd       `cmd:"" help:"List, show, requeue and drop what could not be stored."`
 	Version    versionCmd    `cmd:"" help:"Say which build this is."`
 }
 

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/services/replay"
+)
+
+// replayCmd plays events again. Where they go is, unless it is said, the
+// standalone of this directory: the developer's case.
+type replayCmd struct {
+	natsFlags   `embed:""`
+	chooseFlags `embed:""`
+
+	File    string `help:"Take events from a file instead of a log: one JSON object a line, .zst when compressed." type:"existingfile" placeholder:"FILE"`
+	Since   string `help:"Only events since then: a time (RFC 3339), a day, or how long ago (36h)."`
+	Until   string `help:"Only events before then."`
+	FromSeq uint64 `name:"from-seq" help:"Begin at this message of the log."`
+
+	ToNATS      string `name:"to-nats" help:"Onto this log." placeholder:"URL"`
+	ToNATSCreds string `name:"to-nats-creds" help:"A NATS credentials file for that." placeholder:"FILE"`
+	ToDatabase  string `name:"to-database" help:"Straight into this database." placeholder:"URL"`
+	ToFile      string `name:"to-file" help:"Into a file, compressed when it ends in .zst; - for standard output." placeholder:"FILE"`
+	ToDataDir   string `name:"to-data-dir" help:"Onto the log of the standalone that runs there." default:"./.lakepulse" type:"path"`
+
+	Speed        string        `help:"max, or how much faster than it happened: 1x, 10x." default:"max"`
+	ShiftTo      string        `name:"shift-to" help:"Move events in time: now, or a time, is where the end of them comes to lie (with --speed 1x, the beginning)."`
+	Pseudonymise bool          `help:"Replace users and sessions by stable pseudonyms."`
+	PseudonymKey string        `help:"What they are made with; without it a key kept on this machine." env:"LAKEPULSE_PSEUDONYM_KEY"`
+	RawRetention time.Duration `help:"How old events may be where they go." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
+	State        string        `help:"The file that remembers how far an interrupted replay was." placeholder:"FILE"`
+	Restart      bool          `help:"Begin again, whatever it remembers."`
+}
+
+func (c *replayCmd) Run(e *env) (err error) {
+	o, err := c.options()
+	if err != nil {
+		return err
+	}
+	var closers []func()
+	defer func() {
+		for _, f := range closers {
+			f()
+		}
+	}()
+	if c.File == "" {
+		nc, js, err := c.connect(e)
+		if err != nil {
+			return err
+		}
+		closers = append(closers, nc.Close)
+		o.Log = js
+	}
+	end, err := c.sink(e, &o)
+	if err != nil {
+		return err
+	}
+	closers = append(closers, end)
+	m := newMeter(e.errs, "replay")
+	o.Progress = m.update
+	report, err := replay.Run(e.ctx, o)
+	m.done()
+	if err != nil && o.State != "" {
+		err = fmt.Errorf("%w (run it again to go on from there)", err)
+	}
+	return errors.Join(err, showReport(e.errs, report))
+}
+
+func (c *replayCmd) options() (replay.Options, error) {
+	now := time.Now()
+	o := replay.Options{File: c.File, FromSequence: c.FromSeq, App: c.App, Kinds: c.kinds(), RawRetention: c.RawRetention, Now: time.Now}
+	for _, flag := range []struct {
+		name, text string
+		to         *time.Time
+	}{{"--since", c.Since, &o.Since}, {"--until", c.Until, &o.Until}, {"--shift-to", c.ShiftTo, &o.ShiftTo}} {
+		t, err := when(flag.text, now)
+		if err != nil {
+			return o, fmt.Errorf("%s: %w", flag.name, err)
+		}
+		*flag.to = t
+	}
+	if c.Speed != "max" {
+		speed, err := strconv.ParseFloat(strings.TrimSuffix(c.Speed, "x"), 64)
+		if err != nil || speed <= 0 {
+			return o, fmt.Errorf("--speed %s: must be max, or a number as in 10x", c.Speed)
+		}
+		o.Speed = speed
+	}
+	if c.Pseudonymise {
+		key, err := pseudonymKey(c.PseudonymKey)
+		if err != nil {
+			return o, err
+		}
+		o.Key = key
+	}
+	var err error
+	o.State, err = c.state()
+	return o, err
+}
+
+// sink opens where events go, and returns what closes it.
+func (c *replayCmd) sink(e *env, o *replay.Options) (func(), error) {
+	switch {
+	case c.ToFile == "-":
+		o.ToWriter, o.State = e.out, ""
+		return func() {}, nil
+	case c.ToFile != "":
+		o.ToFile = c.ToFile
+		return func() {}, nil
+	case c.ToDatabase != "":
+		cfg := postgres.DefaultConfig()
+		cfg.URL = c.ToDatabase
+		pool, err := postgres.Open(e.ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		o.ToDatabase = pool
+		return pool.Close, nil
+	}
+	target := natsFlags{dataFlag: dataFlag{DataDir: c.ToDataDir}, NATSURL: c.ToNATS, NATSCreds: c.ToNATSCreds}
+	if c.File == "" && c.NATSURL == c.ToNATS && (c.ToNATS != "" || c.DataDir == c.ToDataDir) {
+		return nil, errors.New("the events would go where they come from: say where to, with --to-nats, --to-database, --to-file or --to-data-dir")
+	}
+	nc, js, err := target.connect(e)
+	if err != nil {
+		return nil, err
+	}
+	o.ToLog = stream.NewPublisher(js)
+	return nc.Close, nil
+}
+
+// state returns the file that remembers this very replay: another source,
+// choice or sink is another replay.
+func (c *replayCmd) state() (string, error) {
+	path := c.State
+	if path == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return "", nil //nolint:nilerr // without a home it cannot be resumed, that is all
+		}
+		same := *c
+		same.Restart = false
+		text, err := json.Marshal(same)
+		if err != nil {
+			return "", err
+		}
+		sum := sha256.Sum256(text)
+		path = filepath.Join(dir, "lakepulse", "replay-"+hex.EncodeToString(sum[:8])+".json")
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return "", err
+		}
+	}
+	if c.Restart {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+	}
+	return path, nil
+}
+
+// pseudonymKey returns the key that was given, or this machine's own.
+func pseudonymKey(given string) ([]byte, error) {
+	if given != "" {
+		return []byte(given), nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return nil, fmt.Errorf("--pseudonym-key is needed: %w", err)
+	}
+	path := filepath.Join(dir, "lakepulse", "pseudonym.key")
+	key, err := os.ReadFile(path)
+	if err == nil && len(key) > 0 {
+		return key, nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, err
+	}
+	key = []byte(rand.Text())
+	return key, os.WriteFile(path, key, 0o600)
+}
+
+// when reads a moment: now, RFC 3339, a day, or how long before now. "" is the
+// zero time.
+func when(text string, now time.Time) (time.Time, error) {
+	switch {
+	case text == "":
+		return time.Time{}, nil
+	case text == "now":
+		return now.UTC(), nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d).UTC(), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time as in 2006-01-02T15:04:05Z, no day and no duration as in 36h", text)
+}
+
+// showReport says what a replay or rebuild did, and what it did not.
+func showReport(w io.Writer, r replay.Report) error {
+	p := []string{fmt.Sprintf("%d events", r.Events)}
+	add := func(n int64, format string, args ...any) {
+		if n > 0 {
+			p = append(p, fmt.Sprintf(format, append([]any{n}, args...)...))
+		}
+	}
+	add(r.Stored, "%d stored")
+	add(r.Duplicate, "%d were there already")
+	add(r.Summarised, "%d are older than the raw rows kept there, and stand in its aggregates")
+	add(r.Refused, "%d REFUSED by the database")
+	add(r.Invalid, "%d INVALID and left out")
+	add(r.Unreadable, "%d UNREADABLE")
+	add(r.Outside, "%d LEFT OUT: from %s to %s is outside of what is kept there; --shift-to moves them", r.Oldest.Format(time.RFC3339), r.Newest.Format(time.RFC3339))
+	if r.Reason != "" {
+		p = append(p, "for example: "+r.Reason)
+	}
+	if r.Shift != 0 {
+		p = append(p, "moved by "+r.Shift.String())
+	}
+	if !r.Reach.IsZero() {
+		p = append(p, "the log reaches back to "+r.Reach.UTC().Format(time.RFC3339))
+	}
+	_, err := fmt.Fprintln(w, strings.Join(p, "; "))
+	return err
+}

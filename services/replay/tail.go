@@ -1,0 +1,114 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+)
+
+// TailOptions say which events to show, and how.
+type TailOptions struct {
+	Log   jetstream.JetStream
+	App   string
+	Kinds []event.Kind
+	JSON  bool
+	Out   io.Writer
+	Ready func() // called once everything published from now on is shown
+}
+
+// Tail writes events as they come, one a line, until ctx ends.
+func Tail(ctx context.Context, o TailOptions) error {
+	s, err := stream.OpenSource(ctx, o.Log, stream.Selection{App: o.App, Kinds: o.Kinds, Follow: true})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if o.Ready != nil {
+		o.Ready()
+	}
+	var lines []byte
+	for {
+		m, err := s.Next(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		b, err := m.Decode()
+		if err != nil {
+			lines = fmt.Appendf(lines[:0], "# message %d cannot be read: %v\n", m.Sequence, err)
+		} else if lines, err = appendLines(lines[:0], b, o.JSON); err != nil {
+			return err
+		}
+		if _, err := o.Out.Write(lines); err != nil {
+			return err
+		}
+	}
+}
+
+func appendLines(dst []byte, b *event.Batch, asJSON bool) ([]byte, error) {
+	for i := range b.Len() {
+		var err error
+		switch {
+		case asJSON:
+			dst, err = encodeLine(dst, b, i)
+		case b.Kind == event.KindPerformance:
+			dst = appendPerformance(dst, &b.Performance[i])
+		default:
+			dst = appendUsage(dst, &b.Usage[i])
+		}
+		if err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
+
+const clock = "15:04:05.000"
+
+func appendPerformance(dst []byte, p *event.Performance) []byte {
+	dst = fmt.Appendf(dst, "%s  %s  %-6s %s  %d  %s", p.Timestamp.Local().Format(clock), printable(p.App), p.Method, printable(p.Endpoint),
+		p.StatusCode, (time.Duration(p.ResponseTimeMS * float64(time.Millisecond))).Round(10*time.Microsecond))
+	if p.ErrorType != "" {
+		dst = fmt.Appendf(dst, "  %s", printable(p.ErrorType))
+	}
+	return append(appendUser(dst, p.UserID), '\n')
+}
+
+func appendUsage(dst []byte, u *event.Usage) []byte {
+	dst = fmt.Appendf(dst, "%s  %s  %s", u.Timestamp.Local().Format(clock), printable(u.App), u.EventType)
+	for _, text := range []string{u.PageName, u.ElementID} {
+		if text != "" {
+			dst = fmt.Appendf(dst, "  %s", printable(text))
+		}
+	}
+	if u.Success != nil && !*u.Success {
+		dst = append(dst, "  failed"...)
+	}
+	return append(appendUser(dst, u.UserID), '\n')
+}
+
+func appendUser(dst []byte, user string) []byte {
+	if user == "" {
+		user = "(anonymous)"
+	}
+	return fmt.Appendf(dst, "  %s", printable(user))
+}
+
+// printable keeps an event on its line, and off the terminal's controls.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '·'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,414 @@
+package replay
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+)
+
+// Bucket is what log and database are compared by.
+type Bucket struct {
+	Hour time.Time  `json:"hour"`
+	App  string     `json:"app"`
+	Kind event.Kind `json:"kind"`
+}
+
+// Side is what one of the two holds of a bucket.
+type Side struct {
+	Count    int64 `json:"count"`
+	Checksum Sum   `json:"checksum"`
+}
+
+// Sum is the exclusive or of ids: whatever their order, one id more, less or
+// other changes it.
+type Sum [2]uint64
+
+// String returns the sum in hexadecimal digits.
+func (s Sum) String() string { return fmt.Sprintf("%016x%016x", s[0], s[1]) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Sum) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Comparison is one bucket.
+type Comparison struct {
+	Bucket
+	Log        Side        `json:"log"` // events that must be stored
+	Database   Side        `json:"database"`
+	InFlight   int64       `json:"in_flight"`         // published after the writers' position: stored or not, both is right
+	Older      int64       `json:"older_than_log"`    // rows from before the log's first message
+	Dead       int64       `json:"dead"`              // in the dead letters, not in the database
+	Missing    []uuid.UUID `json:"missing,omitempty"` // in the log, not in the database; the first of them
+	Surplus    []uuid.UUID `json:"surplus,omitempty"` // in the database, not in the log; the first of them
+	MissingAll int64       `json:"missing_count"`     // how many
+	SurplusAll int64       `json:"surplus_count"`     // how many
+}
+
+// Equal reports whether the two sides agree.
+func (c *Comparison) Equal() bool { return c.MissingAll == 0 && c.SurplusAll == 0 }
+
+// VerifyReport is the outcome of a verification.
+type VerifyReport struct {
+	Buckets    []Comparison `json:"buckets"`
+	Summarised int64        `json:"summarised"` // events of the log below the purge line
+	Unreadable int64        `json:"unreadable"` // messages; they are in the dead letters
+	Reach      time.Time    `json:"reach"`      // since when the log holds messages
+	PurgedTo   time.Time    `json:"purged_before,omitzero"`
+}
+
+// Equal reports whether log and database agree.
+func (r *VerifyReport) Equal() bool {
+	for i := range r.Buckets {
+		if !r.Buckets[i].Equal() {
+			return false
+		}
+	}
+	return true
+}
+
+// VerifyOptions say what to compare.
+type VerifyOptions struct {
+	Log      jetstream.JetStream
+	Pool     *pgxpool.Pool
+	Since    time.Time // of events; cut to the hour; zero for all
+	ShowIDs  int       // of those that differ, in each bucket
+	Now      func() time.Time
+	Progress func(Progress)
+}
+
+// perPart bounds the events held in memory: a log of more is read several times,
+// for a part of the ids each.
+const (
+	perPart       = 4_000_000
+	bytesPerEvent = 100 // at least, as they lie in the log
+)
+
+// Verify compares, on a system that may be at work. The order of its looks is
+// what makes that sound: first the position below which everything is committed,
+// then the rows, of one moment, then the log.
+func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
+	o.Since = o.Since.UTC().Truncate(time.Hour)
+	position, err := stream.ReadPosition(ctx, o.Log, o.Now)
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	reach, err := stream.ReadReach(ctx, o.Log)
+	if err != nil {
+		return VerifyReport{}, err
+	}
+	report := VerifyReport{Reach: reach.FirstTime}
+	parts := reach.Bytes/bytesPerEvent/perPart + 1
+	err = postgres.Snapshot(ctx, o.Pool, func(tx pgx.Tx) error {
+		if err := readPurgeLine(ctx, tx, &report.PurgedTo); err != nil {
+			return err
+		}
+		dead, err := deadIDs(ctx, o.Log)
+		if err != nil {
+			return err
+		}
+		for part := range parts {
+			v := &verification{
+				VerifyOptions: o, report: &report, tx: tx, floor: position.Sequence, dead: dead, part: part, parts: parts,
+				buckets: map[Bucket]*logged{}, from: later(o.Since, report.PurgedTo), before: reach.FirstTime.Add(boundary),
+			}
+			if err := v.run(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	report.merge()
+	return report, err
+}
+
+// boundary is how long after its reception an event may be published.
+const boundary = time.Minute
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func readPurgeLine(ctx context.Context, tx pgx.Tx, line *time.Time) error {
+	err := tx.QueryRow(ctx, `SELECT CASE WHEN isfinite(purged_before) THEN purged_before END FROM purge_line`).Scan((*nullTime)(line))
+	if err != nil {
+		return fmt.Errorf("read the purge line: %w", err)
+	}
+	return nil
+}
+
+// key is what an event is stored under.
+type key struct {
+	id uuid.UUID
+	at int64 // microseconds
+}
+
+func compareKeys(a, b key) int {
+	if c := bytes.Compare(a.id[:], b.id[:]); c != 0 {
+		return c
+	}
+	return cmp.Compare(a.at, b.at)
+}
+
+// logged is what the log holds of a bucket.
+type logged struct{ must, maybe []key }
+
+// verification compares one part of the ids.
+type verification struct {
+	VerifyOptions
+	report  *VerifyReport
+	tx      pgx.Tx
+	floor   uint64 // everything at or below is stored, or dead
+	dead    map[key]bool
+	part    uint64
+	parts   uint64
+	buckets map[Bucket]*logged
+	from    time.Time // of events
+	before  time.Time // rows received before may be older than the log
+}
+
+func (v *verification) run(ctx context.Context) error {
+	if err := v.readLog(ctx); err != nil {
+		return err
+	}
+	stored, err := v.readTables(ctx)
+	if err != nil {
+		return err
+	}
+	for b := range stored {
+		if v.buckets[b] == nil {
+			v.buckets[b] = &logged{}
+		}
+	}
+	for b, l := range v.buckets {
+		c := Comparison{Bucket: b, Log: sideOf(l.must), Database: stored[b]}
+		c.InFlight = int64(len(l.maybe))
+		if c.Log != c.Database {
+			if err := v.explain(ctx, &c, l); err != nil {
+				return err
+			}
+		}
+		v.report.Buckets = append(v.report.Buckets, c)
+	}
+	return nil
+}
+
+func (v *verification) readLog(ctx context.Context) error {
+	sel := stream.Selection{}
+	if !v.Since.IsZero() {
+		sel.Published = v.Since.Add(-lateness)
+	}
+	s, err := openLog(ctx, v.Log, sel)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.close() }() // it never fails
+	for events := int64(0); ; {
+		it, err := s.next(ctx)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if it.unreadable != nil {
+			if v.part == 0 {
+				v.report.Unreadable++
+			}
+			continue
+		}
+		v.count(it)
+		events += int64(it.batch.Len())
+		if v.Progress != nil {
+			done := float64(it.position-s.Reach.First+1) / float64(s.Reach.Last-s.Reach.First+1)
+			v.Progress(Progress{Events: events, Position: it.position, Done: (float64(v.part) + done) / float64(v.parts)})
+		}
+	}
+	for _, l := range v.buckets {
+		slices.SortFunc(l.must, compareKeys)
+		l.must = slices.Compact(l.must) // an event may be in the log more than once
+		slices.SortFunc(l.maybe, compareKeys)
+		l.maybe = slices.DeleteFunc(slices.Compact(l.maybe), func(k key) bool { return found(l.must, k) })
+	}
+	return nil
+}
+
+func (v *verification) count(it item) {
+	each(it.batch, func(_ int, id *uuid.UUID, at *time.Time, _, _ *string) {
+		switch {
+		case uint64(id[15])%v.parts != v.part || at.Before(v.Since):
+			return
+		case at.Before(v.from):
+			v.report.Summarised++
+			return
+		}
+		b := Bucket{Hour: at.UTC().Truncate(time.Hour), App: it.batch.App, Kind: it.batch.Kind}
+		l := v.buckets[b]
+		if l == nil {
+			l = &logged{}
+			v.buckets[b] = l
+		}
+		k := key{*id, at.UnixMicro()}
+		if it.position <= v.floor {
+			l.must = append(l.must, k)
+		} else {
+			l.maybe = append(l.maybe, k)
+		}
+	})
+}
+
+func found(sorted []key, k key) bool {
+	_, ok := slices.BinarySearchFunc(sorted, k, compareKeys)
+	return ok
+}
+
+func sideOf(keys []key) Side {
+	s := Side{Count: int64(len(keys))}
+	for _, k := range keys {
+		s.Checksum[0] ^= binary.BigEndian.Uint64(k.id[:8])
+		s.Checksum[1] ^= binary.BigEndian.Uint64(k.id[8:])
+	}
+	return s
+}
+
+const tableQuery = `
+SELECT date_bin('1 hour', "timestamp", 'epoch'), app, count(*),
+       bit_xor(('x' || left(replace(id::text, '-', ''), 16))::bit(64)::bigint),
+       bit_xor(('x' || right(replace(id::text, '-', ''), 16))::bit(64)::bigint)
+  FROM %s
+ WHERE "timestamp" >= $1 AND get_byte(uuid_send(id), 15) %% $2 = $3
+ GROUP BY 1, 2`
+
+func (v *verification) readTables(ctx context.Context) (map[Bucket]Side, error) {
+	sides := map[Bucket]Side{}
+	for kind, table := range tables {
+		rows, err := v.tx.Query(ctx, fmt.Sprintf(tableQuery, table), v.from, int64(v.parts), int64(v.part)) //nolint:gosec // small numbers
+		if err != nil {
+			return nil, fmt.Errorf("count %s: %w", table, err)
+		}
+		b := Bucket{Kind: kind}
+		var high, low, n int64
+		_, err = pgx.ForEachRow(rows, []any{&b.Hour, &b.App, &n, &high, &low}, func() error {
+			b.Hour = b.Hour.UTC()
+			sides[b] = Side{Count: n, Checksum: Sum{uint64(high), uint64(low)}} //nolint:gosec // bits
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("count %s: %w", table, err)
+		}
+	}
+	return sides, nil
+}
+
+var tables = map[event.Kind]string{event.KindPerformance: "performance_metrics", event.KindUsage: "usage_events"}
+
+// explain finds out why the sides of a bucket differ.
+func (v *verification) explain(ctx context.Context, c *Comparison, l *logged) error {
+	rows, err := v.tx.Query(ctx, fmt.Sprintf(`SELECT id, "timestamp", received_at FROM %s
+ WHERE "timestamp" >= $1 AND "timestamp" < $2 AND app = $3 AND get_byte(uuid_send(id), 15) %% $4 = $5`, tables[c.Kind]),
+		later(c.Hour, v.from), c.Hour.Add(time.Hour), c.App, int64(v.parts), int64(v.part)) //nolint:gosec // small numbers
+	if err != nil {
+		return fmt.Errorf("list ids: %w", err)
+	}
+	var have []key
+	var id uuid.UUID
+	var at, received time.Time
+	_, err = pgx.ForEachRow(rows, []any{&id, &at, &received}, func() error {
+		k := key{id, at.UnixMicro()}
+		have = append(have, k)
+		switch {
+		case found(l.must, k), found(l.maybe, k):
+		case received.Before(v.before):
+			c.Older++
+		default:
+			c.SurplusAll++
+			if len(c.Surplus) < v.ShowIDs {
+				c.Surplus = append(c.Surplus, id)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list ids: %w", err)
+	}
+	slices.SortFunc(have, compareKeys)
+	for _, k := range l.must {
+		switch {
+		case found(have, k):
+		case v.dead[k]:
+			c.Dead++
+		default:
+			c.MissingAll++
+			if len(c.Missing) < v.ShowIDs {
+				c.Missing = append(c.Missing, k.id)
+			}
+		}
+	}
+	return nil
+}
+
+// deadIDs returns the events that lie in the dead letters.
+func deadIDs(ctx context.Context, js jetstream.JetStream) (map[key]bool, error) {
+	dead := map[key]bool{}
+	for from := uint64(1); ; {
+		list, err := stream.ListDead(ctx, js, from, 1000)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range list {
+			if b, err := event.Decode(d.SchemaVersion, d.Kind, d.Data); err == nil { // what cannot be read is not counted on either side
+				each(b, func(_ int, id *uuid.UUID, at *time.Time, _, _ *string) { dead[key{*id, at.UnixMicro()}] = true })
+			}
+			from = d.Sequence + 1
+		}
+		if len(list) < 1000 {
+			return dead, nil
+		}
+	}
+}
+
+// merge sums up the parts of each bucket, the oldest hour first.
+func (r *VerifyReport) merge() {
+	slices.SortStableFunc(r.Buckets, func(a, b Comparison) int {
+		return cmp.Or(a.Hour.Compare(b.Hour), cmp.Compare(a.App, b.App), cmp.Compare(a.Kind, b.Kind))
+	})
+	var merged []Comparison
+	for _, c := range r.Buckets {
+		if n := len(merged); n > 0 && merged[n-1].Bucket == c.Bucket {
+			merged[n-1].add(&c)
+			continue
+		}
+		merged = append(merged, c)
+	}
+	r.Buckets = merged
+}
+
+func (c *Comparison) add(d *Comparison) {
+	c.Log, c.Database = c.Log.plus(d.Log), c.Database.plus(d.Database)
+	c.InFlight += d.InFlight
+	c.Older += d.Older
+	c.Dead += d.Dead
+	c.MissingAll += d.MissingAll
+	c.SurplusAll += d.SurplusAll
+	c.Missing, c.Surplus = append(c.Missing, d.Missing...), append(c.Surplus, d.Surplus...)
+}
+
+func (s Side) plus(t Side) Side {
+	return Side{Count: s.Count + t.Count, Checksum: Sum{s.Checksum[0] ^ t.Checksum[0], s.Checksum[1] ^ t.Checksum[1]}}
+}
