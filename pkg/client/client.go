@@ -54,22 +54,26 @@ func New(cfg Config) (*Client, error) {
 	c.cancel = cancel
 	clock := &offset{}
 	fill := newFiller(&c.cfg, clock, c.epoch)
-	c.performance = newLane(c.laneParams(event.KindPerformance, clock), fill.skip, fill.fill)
+	c.performance = newLane(c.laneParams(event.KindPerformance, c.cfg.BufferSize, clock), fill.skip, fill.fill)
 	usage := &usageFiller{app: c.cfg.App, version: c.cfg.AppVersion, clock: clock, waiting: &c.metadata}
-	c.usage = newLane(c.laneParams(event.KindUsage, clock), nil, usage.fill)
+	c.usage = newLane(c.laneParams(event.KindUsage, max(c.cfg.BufferSize/usageShare, 1), clock), nil, usage.fill)
 	c.lanes.Go(func() { c.performance.run(ctx) })
 	c.lanes.Go(func() { c.usage.run(ctx) })
 	return c, nil
 }
 
+// usageShare is how many performance records wait for one usage event: most apps
+// track none from the server, and an idle buffer is memory all the same.
+const usageShare = 8
+
 // laneParams gives each lane a sink of its own unless the app brought one: ours
 // reuses its buffers.
-func (c *Client) laneParams(kind event.Kind, clock *offset) laneParams {
+func (c *Client) laneParams(kind event.Kind, buffer int, clock *offset) laneParams {
 	sink := c.cfg.Sink
 	if sink == nil {
 		sink = newHTTPSink(&c.cfg, c.http)
 	}
-	return laneParams{cfg: &c.cfg, kind: kind, sink: sink, clock: clock, notices: c.notices}
+	return laneParams{cfg: &c.cfg, kind: kind, buffer: buffer, sink: sink, clock: clock, notices: c.notices}
 }
 
 // elapsed returns the time since the client was made. time.Since reads one clock

@@ -73,6 +73,7 @@ type Config struct {
 	Before func(p *event.Performance, responseBytes int64) (keep bool)
 
 	// BufferSize is how many records wait at most, rounded up to a power of two.
+	// Of usage events an eighth as many do.
 	BufferSize int
 	// BatchSize is how many records are sent together, at most 1000.
 	BatchSize int

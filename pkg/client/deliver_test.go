@@ -212,10 +212,11 @@ func TestRequestsGrowAgainAfterOneThatWasTooLarge(t *testing.T) {
 		}
 		return accept(b)
 	}
-	lanes(t, sink, func(c *Config) { c.BatchSize = 4 }, func(_ *Client, requests func(int)) {
+	bySize := func(c *Config) { c.BatchSize, c.FlushInterval = 4, time.Hour }
+	lanes(t, sink, bySize, func(_ *Client, requests func(int)) {
 		for range 10 {
 			requests(4)
-			time.Sleep(time.Second)
+			synctest.Wait()
 		}
 		var sizes []int
 		for _, c := range sink.seen() {

@@ -40,6 +40,7 @@ type lane[T any] struct {
 type laneParams struct {
 	cfg     *Config
 	kind    event.Kind
+	buffer  int // records that wait at most
 	sink    Sink
 	clock   *offset
 	notices *notices
@@ -54,7 +55,7 @@ func newLane[T any](
 	}
 	return &lane[T]{
 		laneParams: p,
-		ring:       newRing[T](p.cfg.BufferSize),
+		ring:       newRing[T](p.buffer),
 		wakeMask:   wake - 1,
 		wake:       make(chan struct{}, 1),
 		closing:    make(chan struct{}),
