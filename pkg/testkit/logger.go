@@ -9,7 +9,7 @@ import (
 
 // Logger logs to t.Log, which shows it when the test fails or under -v, and is silent
 // after the test's end: goroutines that the test's cleanup is still stopping may log,
-// and t.Log would panic.
+// and t.Log would panic. A secret in the log fails the test.
 func Logger(t testing.TB) *slog.Logger {
 	w := &testWriter{t: t}
 	t.Cleanup(w.end)
@@ -25,6 +25,7 @@ func (w *testWriter) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.t != nil {
+		RequireNoSecrets(w.t, line)
 		w.t.Log(string(bytes.TrimSpace(line)))
 	}
 	return len(line), nil
