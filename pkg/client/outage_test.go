@@ -15,7 +15,7 @@ import (
 func TestAnOutageCostsNoMemory(t *testing.T) {
 	f := newFakeIngest(t)
 	f.Close()
-	lp := start(t, f)
+	lp := start(t, f, func(c *Config) { c.RetryMin = DefaultRetryMin })
 	h := lp.Middleware(trivial)
 	w := &nowhere{h: http.Header{}}
 	r := httptest.NewRequest(http.MethodGet, "/items/7", nil)
