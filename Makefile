@@ -6,7 +6,7 @@ SHELL := /bin/bash
 GO            ?= go
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS       := -X main.version=$(VERSION)
+LDFLAGS       := -s -w -X main.version=$(VERSION)
 DASHBOARD     := web/dist/index.html
 WEB_SOURCES   := $(shell find web/src web/public web/tracker/src -type f 2>/dev/null) web/index.html web/package.json web/vite.config.ts
 GO_SOURCES    := $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './bench/*') go.mod go.sum \
