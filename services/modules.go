@@ -301,7 +301,7 @@ func newOwnClient(in ownIn) (*client.Client, error) {
 	cfg := client.Config{
 		App: "lakepulse", AppVersion: in.Config.Version, URL: in.Config.Collect.URL, Key: in.Config.Collect.Key,
 		Exclude: []string{"/assets/*"},
-		Logger:  in.Log, Clock: in.Clock,
+		Logger:  in.Log,
 	}
 	if in.Publisher != nil {
 		cfg.URL, cfg.Key, cfg.Sink = "", "", stream.Sink{Publisher: in.Publisher, Now: in.Clock}
