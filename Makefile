@@ -8,7 +8,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS       := -s -w -X main.version=$(VERSION)
 DASHBOARD     := web/dist/index.html
-WEB_SOURCES   := $(shell find web/src web/public web/tracker/src -type f 2>/dev/null) web/index.html web/package.json web/vite.config.ts
+WEB_SOURCES   := $(shell find web/src web/public web/tracker/src web/tracker/scripts -type f 2>/dev/null) web/index.html web/package.json web/vite.config.ts
 GO_SOURCES    := $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './bench/*') go.mod go.sum \
                  $(wildcard migrations/*.sql) api/openapi.yaml
 
