@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -115,16 +116,20 @@ func Decode(version int, kind Kind, data []byte) (*Batch, error) {
 		return nil, fmt.Errorf("%w: no kind %q", errMalformed, kind)
 	}
 	b := &Batch{Kind: kind}
-	err := eachField(data, func(n protowire.Number, v value) error {
+	text := string(data)
+	if err := b.grow(data, text); err != nil {
+		return nil, err
+	}
+	err := eachField(data, text, func(n protowire.Number, v value) error {
 		switch {
 		case n == fieldApp:
-			b.App = string(v.bytes)
+			b.App = string(v.bytes) // of its own: counters are kept by it, longer than the message
 		case n == fieldPerformance && kind == KindPerformance:
 			b.Performance = append(b.Performance, Performance{})
-			return b.Performance[len(b.Performance)-1].decode(v.bytes)
+			return b.Performance[len(b.Performance)-1].decode(v)
 		case n == fieldUsage && kind == KindUsage:
 			b.Usage = append(b.Usage, Usage{})
-			return b.Usage[len(b.Usage)-1].decode(v.bytes)
+			return b.Usage[len(b.Usage)-1].decode(v)
 		}
 		return nil
 	})
@@ -141,6 +146,23 @@ func Decode(version int, kind Kind, data []byte) (*Batch, error) {
 		b.Usage[i].App = b.App
 	}
 	return b, nil
+}
+
+// grow makes room for the batch's events, so that the list is not copied over
+// and over while it is read.
+func (b *Batch) grow(data []byte, text string) error {
+	performance, usage := 0, 0
+	err := eachField(data, text, func(n protowire.Number, _ value) error {
+		switch {
+		case n == fieldPerformance && b.Kind == KindPerformance:
+			performance++
+		case n == fieldUsage && b.Kind == KindUsage:
+			usage++
+		}
+		return nil
+	})
+	b.Performance, b.Usage = slices.Grow(b.Performance, performance), slices.Grow(b.Usage, usage)
+	return err
 }
 
 func (p *Performance) encode(dst []byte) []byte {
@@ -162,8 +184,8 @@ func (p *Performance) encode(dst []byte) []byte {
 	return appendString(dst, fieldCorrelationID, p.CorrelationID)
 }
 
-func (p *Performance) decode(data []byte) error {
-	return eachField(data, func(n protowire.Number, v value) (err error) {
+func (p *Performance) decode(m value) error {
+	return eachField(m.bytes, m.text, func(n protowire.Number, v value) (err error) {
 		switch n {
 		case fieldID:
 			p.ID, err = v.uuid()
@@ -172,31 +194,31 @@ func (p *Performance) decode(data []byte) error {
 		case fieldReceivedAt:
 			p.ReceivedAt = v.time()
 		case fieldUserID:
-			p.UserID = string(v.bytes)
+			p.UserID = v.text
 		case fieldAppVersion:
-			p.AppVersion = string(v.bytes)
+			p.AppVersion = v.text
 		case fieldSessionID:
-			p.SessionID = string(v.bytes)
+			p.SessionID = v.text
 		case fieldInteractionID:
-			p.InteractionID = string(v.bytes)
+			p.InteractionID = v.text
 		case fieldSeq:
 			p.Seq = v.seq()
 		case fieldEndpoint:
-			p.Endpoint = string(v.bytes)
+			p.Endpoint = v.text
 		case fieldMethod:
-			p.Method = string(v.bytes)
+			p.Method = v.text
 		case fieldStatusCode:
 			p.StatusCode = int(int32(v.number)) //nolint:gosec // a status out of range is the database's to refuse
 		case fieldResponseTime:
 			p.ResponseTimeMS = math.Float64frombits(v.number)
 		case fieldInstance:
-			p.Instance = string(v.bytes)
+			p.Instance = v.text
 		case fieldErrorType:
-			p.ErrorType = string(v.bytes)
+			p.ErrorType = v.text
 		case fieldTraceID:
-			p.TraceID = string(v.bytes)
+			p.TraceID = v.text
 		case fieldCorrelationID:
-			p.CorrelationID = string(v.bytes)
+			p.CorrelationID = v.text
 		}
 		return err
 	})
@@ -223,8 +245,8 @@ func (u *Usage) encode(dst []byte) []byte {
 	return dst
 }
 
-func (u *Usage) decode(data []byte) error {
-	return eachField(data, func(n protowire.Number, v value) (err error) {
+func (u *Usage) decode(m value) error {
+	return eachField(m.bytes, m.text, func(n protowire.Number, v value) (err error) {
 		switch n {
 		case fieldID:
 			u.ID, err = v.uuid()
@@ -233,21 +255,21 @@ func (u *Usage) decode(data []byte) error {
 		case fieldReceivedAt:
 			u.ReceivedAt = v.time()
 		case fieldUserID:
-			u.UserID = string(v.bytes)
+			u.UserID = v.text
 		case fieldAppVersion:
-			u.AppVersion = string(v.bytes)
+			u.AppVersion = v.text
 		case fieldSessionID:
-			u.SessionID = string(v.bytes)
+			u.SessionID = v.text
 		case fieldInteractionID:
-			u.InteractionID = string(v.bytes)
+			u.InteractionID = v.text
 		case fieldSeq:
 			u.Seq = v.seq()
 		case fieldEventType:
-			u.EventType = string(v.bytes)
+			u.EventType = v.text
 		case fieldPageName:
-			u.PageName = string(v.bytes)
+			u.PageName = v.text
 		case fieldElementID:
-			u.ElementID = string(v.bytes)
+			u.ElementID = v.text
 		case fieldSuccess:
 			ok := protowire.DecodeBool(v.number)
 			u.Success = &ok

@@ -54,9 +54,12 @@ func appendMessage(dst []byte, n protowire.Number, body func([]byte) []byte) []b
 	return dst[:start+need+size]
 }
 
-// value is one field's content: bytes for the length-delimited, number else.
+// value is one field's content: bytes and text, which are the same, for the
+// length-delimited, number else. text shares the memory of the whole message's
+// text: a field that is kept costs no allocation of its own.
 type value struct {
 	bytes  []byte
+	text   string
 	number uint64
 }
 
@@ -77,19 +80,22 @@ func (v value) seq() *int64 {
 	return &n
 }
 
-// eachField calls f for every field of a message; types it does not know it skips.
-func eachField(data []byte, f func(protowire.Number, value) error) error {
+// eachField calls f for every field of a message, of which text is the same as
+// data; types it does not know it skips.
+func eachField(data []byte, text string, f func(protowire.Number, value) error) error {
 	for len(data) > 0 {
 		n, typ, size := protowire.ConsumeTag(data)
 		if size < 0 {
 			return fmt.Errorf("%w: %w", errMalformed, protowire.ParseError(size))
 		}
-		data = data[size:]
+		data, text = data[size:], text[size:]
 		var v value
 		known := true
 		switch typ {
 		case protowire.BytesType:
-			v.bytes, size = protowire.ConsumeBytes(data)
+			if v.bytes, size = protowire.ConsumeBytes(data); size >= 0 {
+				v.text = text[size-len(v.bytes) : size]
+			}
 		case protowire.VarintType:
 			v.number, size = protowire.ConsumeVarint(data)
 		case protowire.Fixed64Type:
@@ -101,7 +107,7 @@ func eachField(data []byte, f func(protowire.Number, value) error) error {
 		if size < 0 {
 			return fmt.Errorf("%w: field %d: %w", errMalformed, n, protowire.ParseError(size))
 		}
-		data = data[size:]
+		data, text = data[size:], text[size:]
 		if !known {
 			continue
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,8 @@ func (w *Writer) add(b *batch, m *stream.Message) {
 		b.unburied = errors.Join(b.unburied, w.buryWhole(m, 1, err))
 		return
 	}
+	b.rows.Performance = slices.Grow(b.rows.Performance, len(decoded.Performance))
+	b.rows.Usage = slices.Grow(b.rows.Usage, len(decoded.Usage))
 	for i := range decoded.Len() {
 		if err := rawstore.Check(decoded, i); err != nil {
 			b.unburied = errors.Join(b.unburied, w.buryEvent(m, decoded.Slice(i, i+1), err))
