@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -40,14 +41,58 @@ type envelope[E any] struct {
 	total   int   // events in the body, also beyond the most allowed
 }
 
+// member is a member's value as it was sent, twice: text shares the memory of
+// the whole body, so that what is kept of it costs no allocation of its own.
+type member struct {
+	jsontext.Value
+
+	text string
+}
+
 // setter stores the value of a member into an event, or says what is wrong with it.
-type setter[E any] func(e *E, name string, v jsontext.Value) *event.FieldError
+type setter[E any] func(e *E, name string, v member) *event.FieldError
+
+// document is a body that is being read.
+type document struct {
+	*jsontext.Decoder
+
+	text string // all of the body
+}
+
+// open begins to read a body. The decoder reads a bytes.Buffer in place.
+func open(body []byte) document {
+	return document{
+		Decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)),
+		text:    string(body),
+	}
+}
+
+// readMember reads the next value.
+func (d document) readMember() (member, error) {
+	v, err := d.ReadValue()
+	end := d.InputOffset()
+	return member{v, d.text[end-int64(len(v)) : end]}, err
+}
+
+// readName reads the name of the next member.
+func (d document) readName() (string, error) {
+	v, err := d.readMember()
+	if err != nil {
+		return "", err
+	}
+	if strings.IndexByte(v.text, '\\') < 0 {
+		return v.text[1 : len(v.text)-1], nil
+	}
+	// A name that is no valid text is none we know: it is skipped like any other.
+	name, _ := jsontext.AppendUnquote(nil, v.Value)
+	return string(name), nil
+}
 
 // decode reads {"events":[…],"dropped":n}. A body that is not such a document
 // is an error; an event in it that is malformed carries its own.
 func decode[E any](body []byte, blank E, set setter[E]) (envelope[E], error) {
 	var env envelope[E]
-	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	dec := open(body)
 	if dec.PeekKind() != '{' {
 		return env, bodyError(dec, `must be a JSON object {"events":[…]}`)
 	}
@@ -74,7 +119,7 @@ func decode[E any](body []byte, blank E, set setter[E]) (envelope[E], error) {
 	return env, nil
 }
 
-func (env *envelope[E]) decodeDropped(dec *jsontext.Decoder) error {
+func (env *envelope[E]) decodeDropped(dec document) error {
 	v, err := dec.ReadValue()
 	if err != nil {
 		return err
@@ -87,7 +132,7 @@ func (env *envelope[E]) decodeDropped(dec *jsontext.Decoder) error {
 	return nil
 }
 
-func (env *envelope[E]) decodeEvents(dec *jsontext.Decoder, blank E, set setter[E]) error {
+func (env *envelope[E]) decodeEvents(dec document, blank E, set setter[E]) error {
 	if dec.PeekKind() != '[' {
 		if err := dec.SkipValue(); err != nil {
 			return err
@@ -97,7 +142,9 @@ func (env *envelope[E]) decodeEvents(dec *jsontext.Decoder, blank E, set setter[
 	if _, err := dec.ReadToken(); err != nil {
 		return err
 	}
-	env.drafts, env.total = env.drafts[:0], 0
+	// Most events are longer than this, so that the list seldom grows while it is read.
+	const leastEvent = 200
+	env.drafts, env.total = make([]draft[E], 0, min(len(dec.text)/leastEvent+1, event.MaxBatch)), 0
 	for ; dec.PeekKind() != ']'; env.total++ {
 		if env.total >= event.MaxBatch || dec.PeekKind() != '{' {
 			if dec.PeekKind() == 0 {
@@ -123,14 +170,14 @@ func (env *envelope[E]) decodeEvents(dec *jsontext.Decoder, blank E, set setter[
 
 // decode reads one event. What is wrong with a member stays with the event; an
 // error means that the document itself is broken.
-func (d *draft[E]) decode(dec *jsontext.Decoder, set setter[E]) error {
+func (d *draft[E]) decode(dec document, set setter[E]) error {
 	return eachMember(dec, func(name string) error {
-		v, err := dec.ReadValue()
+		v, err := dec.readMember()
 		if err != nil {
 			return err
 		}
-		if name == "id" && v.Kind() == '"' && len(v) <= 66 {
-			d.id = string(bytes.ToValidUTF8(v[1:len(v)-1], []byte("?")))
+		if name == "id" && v.Kind() == '"' && len(v.text) <= 66 {
+			d.id = strings.ToValidUTF8(v.text[1:len(v.text)-1], "?")
 		}
 		if v.Kind() == 'n' {
 			return nil // null is absent
@@ -144,16 +191,16 @@ func (d *draft[E]) decode(dec *jsontext.Decoder, set setter[E]) error {
 
 // eachMember calls f for each member of the object dec stands before. f reads
 // the member's value.
-func eachMember(dec *jsontext.Decoder, f func(name string) error) error {
+func eachMember(dec document, f func(name string) error) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return err
 	}
 	for dec.PeekKind() != '}' {
-		name, err := dec.ReadToken()
+		name, err := dec.readName()
 		if err != nil {
 			return err
 		}
-		if err := f(name.String()); err != nil {
+		if err := f(name); err != nil {
 			return err
 		}
 	}
@@ -165,7 +212,7 @@ func invalidBody(rule string) error {
 	return fault.New(fault.Invalid, "body: %s", rule).With("field", "body")
 }
 
-func bodyError(dec *jsontext.Decoder, rule string) error {
+func bodyError(dec document, rule string) error {
 	if _, err := dec.ReadToken(); err != nil {
 		return asBodyError(err)
 	}
@@ -181,19 +228,19 @@ func asBodyError(err error) error {
 
 // The readers of values: each returns the rule a value breaks.
 
-func text(field string, v jsontext.Value, to *string) *event.FieldError {
+func text(field string, v member, to *string) *event.FieldError {
 	if v.Kind() != '"' {
 		return &event.FieldError{Field: field, Reason: "must be a string"}
 	}
-	inner := v[1 : len(v)-1]
-	if !utf8.Valid(inner) {
+	inner := v.text[1 : len(v.text)-1]
+	if !utf8.ValidString(inner) {
 		return &event.FieldError{Field: field, Reason: "must be valid UTF-8"}
 	}
-	if bytes.IndexByte(inner, '\\') < 0 {
-		*to = string(inner)
+	if strings.IndexByte(inner, '\\') < 0 {
+		*to = inner
 		return nil
 	}
-	out, err := jsontext.AppendUnquote(nil, v)
+	out, err := jsontext.AppendUnquote(nil, v.Value)
 	if err != nil {
 		return &event.FieldError{Field: field, Reason: "must be valid UTF-8, without lone surrogates"}
 	}
@@ -201,12 +248,12 @@ func text(field string, v jsontext.Value, to *string) *event.FieldError {
 	return nil
 }
 
-func id(v jsontext.Value, to *uuid.UUID) *event.FieldError {
+func id(v member, to *uuid.UUID) *event.FieldError {
 	bad := &event.FieldError{Field: "id", Reason: "must be a UUID"}
-	if v.Kind() != '"' || len(v) != 38 {
+	if v.Kind() != '"' || len(v.text) != 38 {
 		return bad
 	}
-	parsed, err := uuid.ParseBytes(v[1:37])
+	parsed, err := uuid.Parse(v.text[1:37])
 	if err != nil {
 		return bad
 	}
@@ -217,12 +264,12 @@ func id(v jsontext.Value, to *uuid.UUID) *event.FieldError {
 	return nil
 }
 
-func instant(v jsontext.Value, to *time.Time) *event.FieldError {
+func instant(v member, to *time.Time) *event.FieldError {
 	bad := &event.FieldError{Field: "timestamp", Reason: "must be an RFC 3339 time with a zone, such as 2026-01-02T15:04:05.678Z"}
 	if v.Kind() != '"' {
 		return bad
 	}
-	t, err := time.Parse(time.RFC3339Nano, string(v[1:len(v)-1]))
+	t, err := time.Parse(time.RFC3339Nano, v.text[1:len(v.text)-1])
 	if err != nil {
 		return bad
 	}
@@ -230,8 +277,8 @@ func instant(v jsontext.Value, to *time.Time) *event.FieldError {
 	return nil
 }
 
-func number(field string, v jsontext.Value, to *float64) *event.FieldError {
-	n, err := strconv.ParseFloat(string(v), 64)
+func number(field string, v member, to *float64) *event.FieldError {
+	n, err := strconv.ParseFloat(v.text, 64)
 	if v.Kind() != '0' || err != nil || math.IsInf(n, 0) {
 		return &event.FieldError{Field: field, Reason: "must be a number"}
 	}
@@ -239,11 +286,11 @@ func number(field string, v jsontext.Value, to *float64) *event.FieldError {
 	return nil
 }
 
-func whole(field string, v jsontext.Value, to *int64) *event.FieldError {
-	n, err := strconv.ParseInt(string(v), 10, 64)
+func whole(field string, v member, to *int64) *event.FieldError {
+	n, err := strconv.ParseInt(v.text, 10, 64)
 	if err != nil {
 		// 2e2 and 200.0 are whole numbers too: some encoders write them so.
-		f, ferr := strconv.ParseFloat(string(v), 64)
+		f, ferr := strconv.ParseFloat(v.text, 64)
 		if v.Kind() != '0' || ferr != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
 			return &event.FieldError{Field: field, Reason: "must be a whole number"}
 		}
@@ -253,7 +300,7 @@ func whole(field string, v jsontext.Value, to *int64) *event.FieldError {
 	return nil
 }
 
-func boolean(field string, v jsontext.Value, to **bool) *event.FieldError {
+func boolean(field string, v member, to **bool) *event.FieldError {
 	switch v.Kind() {
 	case 't', 'f':
 		b := v.Kind() == 't'
@@ -263,7 +310,7 @@ func boolean(field string, v jsontext.Value, to **bool) *event.FieldError {
 	return &event.FieldError{Field: field, Reason: "must be true, false or null"}
 }
 
-func seq(v jsontext.Value, to **int64) *event.FieldError {
+func seq(v member, to **int64) *event.FieldError {
 	var n int64
 	if err := whole("seq", v, &n); err != nil {
 		return err
@@ -273,11 +320,11 @@ func seq(v jsontext.Value, to **int64) *event.FieldError {
 }
 
 // metadata keeps the object without its white space, so that its bound is of content.
-func metadata(v jsontext.Value, to *[]byte) *event.FieldError {
+func metadata(v member, to *[]byte) *event.FieldError {
 	if v.Kind() != '{' {
 		return &event.FieldError{Field: "metadata", Reason: "must be a JSON object"}
 	}
-	if len(v) > 16*event.MaxMetadata {
+	if len(v.text) > 16*event.MaxMetadata {
 		return &event.FieldError{Field: "metadata", Reason: fmt.Sprintf("must be at most %d KiB of JSON", event.MaxMetadata>>10)}
 	}
 	own := v.Clone()

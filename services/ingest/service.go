@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -127,6 +128,9 @@ func (s *Service) performance(ctx context.Context, caller auth.Caller, env envel
 			continue
 		}
 		b := in.batch(p.App)
+		if b.Performance == nil { // nearly every request is of one app
+			b.Performance = make([]event.Performance, 0, len(env.drafts)-i)
+		}
 		b.Performance = append(b.Performance, *p)
 	}
 	return in.finish(ctx)
@@ -158,6 +162,9 @@ func (s *Service) usage(ctx context.Context, caller auth.Caller, env envelope[ev
 			continue
 		}
 		b := in.batch(u.App)
+		if b.Usage == nil {
+			b.Usage = make([]event.Usage, 0, len(env.drafts)-i)
+		}
 		b.Usage = append(b.Usage, *u)
 	}
 	return in.finish(ctx)
@@ -201,6 +208,7 @@ func newIntake(s *Service, kind event.Kind, dropped int64) *intake {
 func (in *intake) batch(app string) *event.Batch {
 	b := in.batches[app]
 	if b == nil {
+		app = strings.Clone(app) // the ledger keeps it, and must not keep the body it is a part of
 		b = &event.Batch{App: app, Kind: in.kind}
 		in.batches[app] = b
 	}
@@ -215,7 +223,7 @@ func (in *intake) refuse(index int, id, app string, err *event.FieldError) {
 	if !event.ValidApp(app) {
 		app = "" // the ledger's keys are bounded: a made-up name is not one
 	}
-	in.refused[[2]string{app, err.Field}]++
+	in.refused[[2]string{strings.Clone(app), err.Field}]++ // as in batch
 }
 
 // finish publishes what is kept and answers once it is durable.
