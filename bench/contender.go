@@ -16,6 +16,7 @@ type contender struct {
 	name      string
 	processes []*rig.Process
 	target    load.Target
+	ops       string // where ours shows its profiles
 	pool      *pgxpool.Pool
 	count     string // SQL: how many of the events are there
 	truncate  string // SQL: none is

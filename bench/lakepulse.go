@@ -17,11 +17,16 @@ const (
 
 // role starts one process of ours, and returns it with the address it serves.
 func (b *bench) role(ctx context.Context, name string, args ...string) (*rig.Process, string, error) {
-	addr, err := rig.FreeAddr()
+	ops, err := rig.FreeAddr()
 	if err != nil {
 		return nil, "", err
 	}
-	ops, err := rig.FreeAddr()
+	return b.roleOps(ctx, ops, name, args...)
+}
+
+// roleOps is role with a place for the operators' listener.
+func (b *bench) roleOps(ctx context.Context, ops, name string, args ...string) (*rig.Process, string, error) {
+	addr, err := rig.FreeAddr()
 	if err != nil {
 		return nil, "", err
 	}
@@ -46,12 +51,16 @@ func (b *bench) standalone(ctx context.Context, name string) (*contender, error)
 	if err != nil {
 		return nil, err
 	}
-	p, addr, err := b.role(ctx, name, "standalone", "--database", dsn, "--data-dir", data)
+	ops, err := rig.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	p, addr, err := b.roleOps(ctx, ops, name, "standalone", "--database", dsn, "--data-dir", data)
 	if err != nil {
 		return nil, err
 	}
 	return &contender{
-		name: "lakepulse", processes: []*rig.Process{p}, pool: pool, count: countOurs, truncate: truncateOurs,
+		name: "lakepulse", ops: ops, processes: []*rig.Process{p}, pool: pool, count: countOurs, truncate: truncateOurs,
 		target: load.Target{Addr: addr, Path: performanceAPI, Shape: load.Envelope},
 	}, nil
 }

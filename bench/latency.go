@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/lakepulse/lakepulse/bench/load"
 	"github.com/lakepulse/lakepulse/bench/report"
@@ -40,6 +41,9 @@ func (b *bench) latency(ctx context.Context) (err error) {
 			seconds := float64(b.pick(3, 10))
 			sent, err := load.Run(ctx, load.Plan{Target: c.target, Batch: batch, Conns: latencyConns, Requests: int(rate * seconds), Rate: rate})
 			if err != nil {
+				return c.failed(err)
+			}
+			if _, err := b.arrived(ctx, c, sent.Events, time.Now()); err != nil {
 				return c.failed(err)
 			}
 			for _, q := range []struct {

@@ -22,16 +22,17 @@ import (
 
 // bench is one run.
 type bench struct {
-	quick  bool
-	rounds int
-	dir    string // of everything that is started
-	binary string // lakepulse
-	peers  string // where the peers' programs are
-	only   []string
-	skip   []string
-	pg     *rig.Postgres
-	report *report.Report
-	log    *slog.Logger
+	quick   bool
+	rounds  int
+	dir     string // of everything that is started
+	binary  string // lakepulse
+	against string // another build of it
+	peers   string // where the peers' programs are
+	only    []string
+	skip    []string
+	pg      *rig.Postgres
+	report  *report.Report
+	log     *slog.Logger
 }
 
 // sections in the order they run. fullOnly ones take too long for a quick look.
@@ -49,6 +50,11 @@ var sections = []struct {
 	{"collection", false, (*bench).collection},
 	{"scaling", true, (*bench).scaling},
 	{"growth", true, (*bench).growth},
+}
+
+// onDemand sections run when they are named.
+var onDemand = map[string]func(*bench, context.Context) error{
+	"profile": (*bench).profile, "compare": (*bench).compare,
 }
 
 func main() {
@@ -71,6 +77,7 @@ func run(ctx context.Context) error {
 	flag.BoolVar(&b.quick, "quick", false, "a short look: three rounds of small runs")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds of each comparison (5, quick 3)")
 	flag.StringVar(&b.binary, "binary", "../bin/lakepulse", "the program under test")
+	flag.StringVar(&b.against, "against", "", "another build of it, for -only compare")
 	flag.StringVar(&b.peers, "peers", "bin", "where the peers' programs are; one that is not there is left out")
 	flag.StringVar(&out, "out", "results.json", "where the results go")
 	flag.StringVar(&only, "only", "", "comma separated sections to run instead of all")
@@ -127,6 +134,14 @@ func (b *bench) measure(ctx context.Context) (err error) {
 			err = e
 		}
 	}()
+	for name, section := range onDemand {
+		if slices.Contains(b.only, name) {
+			b.report.Section(name)
+			if err := section(b, ctx); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+	}
 	for _, s := range sections {
 		wanted := len(b.only) == 0 && (!b.quick || !s.fullOnly) || slices.Contains(b.only, s.name)
 		if !wanted || slices.Contains(b.skip, s.name) {
