@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -69,7 +70,7 @@ func serveOperations(lc fx.Lifecycle, cfg Config, h *ops.Health, reg *prometheus
 	if cfg.OpsListen == "" {
 		return nil
 	}
-	server, err := httpapi.Listen(context.Background(), cfg.OpsListen, ops.NewHandler(h, reg), log)
+	server, err := listen(cfg, cfg.OpsListen, DefaultConfig().OpsListen, ops.NewHandler(h, reg), log)
 	if err != nil {
 		return err
 	}
@@ -78,6 +79,20 @@ func serveOperations(lc fx.Lifecycle, cfg Config, h *ops.Health, reg *prometheus
 		OnStop:  server.Shutdown,
 	})
 	return nil
+}
+
+// listen opens an address. A standalone that was not told where to listen takes
+// a free port when the usual one is taken, so that two run side by side.
+func listen(cfg Config, addr, usual string, handler http.Handler, log *slog.Logger) (*httpapi.Server, error) {
+	server, err := httpapi.Listen(context.Background(), addr, handler, log)
+	if cfg.Target != Standalone || addr != usual || !errors.Is(err, syscall.EADDRINUSE) {
+		return server, err
+	}
+	server, err = httpapi.Listen(context.Background(), "127.0.0.1:0", handler, log)
+	if err == nil {
+		log.Warn("the usual address is taken, listening elsewhere", "usual", usual, "address", server.Addr())
+	}
+	return server, err
 }
 
 // fatal ends the process, non-zero, when a part of it has failed for good.
@@ -266,7 +281,7 @@ func serveWeb(in webIn) error {
 	if in.Own != nil {
 		handler = in.Own.Middleware(handler)
 	}
-	server, err := httpapi.Listen(context.Background(), in.Config.Listen, handler, in.Log)
+	server, err := listen(in.Config, in.Config.Listen, DefaultConfig().Listen, handler, in.Log)
 	if err != nil {
 		return err
 	}

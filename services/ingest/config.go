@@ -13,7 +13,8 @@ type Config struct {
 	RawRetention time.Duration
 	// MaxBody bounds a request's body in bytes, as sent and as decompressed.
 	MaxBody int64
-	// MaxInFlight bounds the requests that are worked on at once.
+	// MaxInFlight bounds the requests that are worked on at once, and with MaxBody
+	// the memory they can take; those beyond wait a moment, then get 503.
 	MaxInFlight int
 	// Keyless allows performance events, and usage events that name their user,
 	// without an API key: under dev authentication only.
@@ -29,7 +30,7 @@ type Config struct {
 // DefaultConfig returns the documented defaults.
 func DefaultConfig() Config {
 	return Config{
-		RawRetention: 7 * 24 * time.Hour, MaxBody: 10 << 20, MaxInFlight: 512,
+		RawRetention: 7 * 24 * time.Hour, MaxBody: 10 << 20, MaxInFlight: 128,
 		DefaultApp: "default", Instance: "ingest", LedgerEvery: 10 * time.Second,
 	}
 }
