@@ -1,6 +1,5 @@
 import { useId, useMemo, useState } from "react";
 import {
-  Bar,
   CartesianGrid,
   ComposedChart,
   Line,
@@ -10,7 +9,6 @@ import {
   Tooltip,
   XAxis,
   YAxis,
-  type DotItemDotProps,
   type MouseHandlerDataParam,
 } from "recharts";
 
@@ -18,6 +16,8 @@ import type { Interval } from "@/series/interval";
 import type { Point } from "@/series/point";
 import { tickText, timeTicks } from "@/series/ticks";
 
+import { stackedTotal } from "./geometry";
+import { Bars, LoneDots } from "./marks";
 import type { Series } from "./series";
 import { PointTooltip } from "./tooltip";
 
@@ -52,6 +52,7 @@ export default function TimeChart(props: TimeChartProps) {
   const drag = useDrag(points, props.onSelect);
   const ticks = useMemo(() => timeTicks(points.map((point) => point.time), 9).map((moment) => moment.getTime()), [points]);
   const open = points.filter((point) => !point.complete);
+  const [bars, lines] = [useKind(series, "bar"), useKind(series, "line")];
   const [firstOpen, lastOpen] = [open[0], open.at(-1)];
 
   return (
@@ -59,7 +60,6 @@ export default function TimeChart(props: TimeChartProps) {
       <ComposedChart
         data={points}
         margin={deploys.length > 0 ? marginWithMarkers : margin}
-        barCategoryGap={points.length > 150 ? 0 : "12%"}
         title={label}
         {...(group === undefined ? {} : { syncId: group })}
         {...drag.handlers}
@@ -88,7 +88,11 @@ export default function TimeChart(props: TimeChartProps) {
         {markersOf(deploys, points).map(({ at, text }) => (
           <ReferenceLine key={at} x={at} stroke="var(--muted-foreground)" strokeDasharray="2 3" label={{ value: text, position: "top", ...axisText }} />
         ))}
-        {series.map((one) => (one.kind === "bar" ? barOf(one) : lineOf(one, points)))}
+        <Bars points={points} series={bars} />
+        {/* Unseen: it gives the bars their axis and the crosshair its bucket. */}
+        {bars.length > 0 && <Line dataKey={stackedTotal(bars.map(({ value }) => value))} stroke="none" dot={false} activeDot={false} isAnimationActive={false} />}
+        {lines.map(lineOf)}
+        <LoneDots points={points} series={lines} />
         {drag.area !== null && <ReferenceArea x1={time(drag.area[0])} x2={time(drag.area[1])} fill="var(--primary)" fillOpacity={0.15} />}
         <Tooltip
           isAnimationActive={false}
@@ -105,27 +109,21 @@ export default function TimeChart(props: TimeChartProps) {
   );
 }
 
-function barOf(series: Series) {
-  return <Bar key={series.key} dataKey={series.value} name={series.name} stackId="all" fill={series.colour} isAnimationActive={false} />;
+function useKind(series: readonly Series[], kind: Series["kind"]): readonly Series[] {
+  return useMemo(() => series.filter((one) => one.kind === kind), [series, kind]);
 }
 
-function lineOf(series: Series, points: readonly Point[]) {
-  /** A bucket between two gaps has no line to be seen by. */
-  const loneDot = ({ cx, cy, index, key }: DotItemDotProps) => {
-    const alone = [index - 1, index + 1].every((beside) => points[beside] === undefined || series.value(points[beside]) === null);
-    if (!alone || cx === undefined || cy === undefined || Number.isNaN(cy)) return <g key={key} />;
-    return <circle key={key} cx={cx} cy={cy} r={2.5} fill={series.colour} />;
-  };
+function lineOf({ key, name, colour, dash, value }: Series) {
   return (
     <Line
-      key={series.key}
-      dataKey={series.value}
-      name={series.name}
+      key={key}
+      dataKey={value}
+      name={name}
       type="linear"
-      stroke={series.colour}
+      stroke={colour}
       strokeWidth={1.5}
-      {...(series.dash === undefined ? {} : { strokeDasharray: series.dash })}
-      dot={loneDot}
+      {...(dash === undefined ? {} : { strokeDasharray: dash })}
+      dot={false}
       activeDot={{ r: 3.5, strokeWidth: 0 }}
       connectNulls={false}
       isAnimationActive={false}

@@ -72,6 +72,7 @@ function Form({ range, onApply }: FormProps) {
           defaultMonth={monthBefore(Number.isNaN(end.getTime()) ? now : end, months - 1)}
           selected={Number.isNaN(start.getTime()) ? undefined : { from: start, to: Number.isNaN(end.getTime()) ? undefined : end }}
           disabled={{ after: now }}
+          labels={{ labelDayButton: dayLabel }}
           onSelect={(chosen) => {
             if (chosen?.from === undefined) return;
             setEdges({ start: toField(chosen.from), end: toField(endOfDay(chosen.to ?? chosen.from, now)) });
@@ -122,6 +123,13 @@ function toField(moment: Date): string {
   const day = `${moment.getFullYear()}-${pad(moment.getMonth() + 1)}-${pad(moment.getDate())}`;
   return `${day}T${pad(moment.getHours())}:${pad(moment.getMinutes())}`;
 }
+
+/** Begins with the number that is seen, so that it can be said to choose the day. */
+function dayLabel(day: Date, { today, selected }: { readonly [modifier: string]: boolean | undefined }): string {
+  return [longDay.format(day), today === true && "today", selected === true && "selected"].filter(Boolean).join(", ");
+}
+
+const longDay = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "long", year: "numeric" });
 
 function monthBefore(moment: Date, months: number): Date {
   return new Date(moment.getFullYear(), moment.getMonth() - months, 1);
