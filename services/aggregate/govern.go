@@ -54,7 +54,7 @@ func (w *work) govern(ctx context.Context) error {
 	if w.run.Kind != Retention && time.Since(w.watch.at) < countEvery {
 		return nil
 	}
-	states, err := w.store.tableStates(ctx, w.now().UTC().Add(-w.cfg.RawRetention).Truncate(time.Hour))
+	states, err := w.store.tableStates(ctx, w.now().UTC(), w.cfg.RawRetention)
 	if err != nil {
 		return err
 	}
@@ -96,11 +96,12 @@ func (w *work) logLevel(t TableState) {
 // tableStates counts. Raw rows are not counted one by one: receipts say how
 // many each aggregated hour has, and only hours without one, or with a mark, are
 // looked into.
-func (s *store) tableStates(ctx context.Context, since time.Time) ([]TableState, error) {
+func (s *store) tableStates(ctx context.Context, now time.Time, rawRetention time.Duration) ([]TableState, error) {
 	var out []TableState
+	since, until := now.Add(-rawRetention).Truncate(time.Hour), now.Add(time.Hour) // clocks of senders may be ahead
 	for _, kind := range event.Kinds() {
 		t := TableState{Table: rawTable(kind)}
-		if err := s.pool.QueryRow(ctx, fmt.Sprintf(countRaw, t.Table), kind, since).Scan(&t.Rows, &t.Bytes); err != nil {
+		if err := s.pool.QueryRow(ctx, fmt.Sprintf(countRaw, t.Table), kind, since, until).Scan(&t.Rows, &t.Bytes); err != nil {
 			return nil, err
 		}
 		out = append(out, t)
@@ -134,7 +135,7 @@ known AS (
      WHERE r.metric_type = $1 AND r.time_bucket >= line.purged_before
        AND NOT EXISTS (SELECT FROM hour_marks m WHERE m.metric_type = $1 AND m.time_bucket = r.time_bucket)),
 open AS (
-    SELECT h FROM line, generate_series(greatest($2, line.purged_before), now() + interval '1 hour', interval '1 hour') AS h
+    SELECT h FROM line, generate_series(greatest($2, line.purged_before), $3, interval '1 hour') AS h
      WHERE NOT EXISTS (SELECT FROM known k WHERE k.time_bucket = h)
     UNION
     SELECT m.time_bucket FROM hour_marks m, line WHERE m.metric_type = $1 AND m.time_bucket >= line.purged_before)
