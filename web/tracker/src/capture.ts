@@ -2,8 +2,8 @@
 // nothing at all of a `data-track-ignore` subtree; text is read of buttons and links only, from text nodes: `innerText`
 // would force a layout.
 
-import { enter, interaction as cause, watchRequests } from './causes.js';
-import { guard, on, options } from './config.js';
+import { cause, watchRequests, type Caused } from './causes.js';
+import { enabled, guard, on, options } from './config.js';
 import { leave } from './delivery.js';
 import { cut, flush, push } from './queue.js';
 import { handOver, begin, uuid } from './session.js';
@@ -25,7 +25,8 @@ const recent: Record<string, [interaction: string | undefined, timer: ReturnType
 export let pageName: string;
 
 /** Makes an event unless it repeats one; answers with the interaction both belong to. */
-export const record = (type: EventType, detail: EventDetail = {}, interaction = cause): string | undefined => {
+export const record = (type: EventType, detail: EventDetail = {}, interaction = cause()): string | undefined => {
+  if (!enabled()) return;
   const key = type + detail.element_id;
   const repeated = detail.element_id && recent[key];
   if (repeated) {
@@ -54,18 +55,21 @@ export const identify = (element: Element): string => {
   );
 };
 
-/** A click on a button or link, or a form's submission: the one delegated listener. */
-const onAction = (event: Event): void => {
-  const path = event.composedPath() as Element[]; // and the document and the window, which match nothing
-  const click = event.type === 'click';
-  const element = path.find((candidate) => candidate.matches?.(click ? ACTIONABLE : '*'));
-  if (element && !path.some((ancestor) => ancestor.matches?.(IGNORED)))
-    // Submitting by a button is one act of the user's, so click and submission share its id.
-    enter(
-      record(click ? 'button_click' : 'form_submit', { element_id: identify(element) }, (!click && cause) || uuid()),
-      !event.isTrusted,
-    );
-};
+/** Elements bear the interaction of their last click. */
+interface Clicked {
+  _lpb?: string | undefined;
+}
+
+/** Makes an event of the given type of what is done to the nearest element that the selector matches. */
+const capture =
+  (type: EventType, selector: string) =>
+  (event: Event & Caused & { submitter?: Clicked | null }): void => {
+    const path = event.composedPath() as (Element & Clicked)[]; // and the document and the window, which match nothing
+    const element = path.find((candidate) => candidate.matches?.(selector));
+    if (element && !path.some((ancestor) => ancestor.matches?.(IGNORED)))
+      // Submitting by a button is one act of the user's, so click and submission share its id.
+      element._lpb = event._lp = record(type, { element_id: identify(element) }, event.submitter?._lpb || uuid());
+  };
 
 /** The path, with the fragment where that is a route; never the query. */
 const nameOfPage = (): string => location.pathname + (/^#\/[^?]*/.exec(location.hash) || '');
@@ -103,8 +107,8 @@ const watchNavigation = (): void => {
 };
 
 export const watch = (): void => {
-  on('click', onAction);
-  on('submit', onAction);
+  on('click', capture('button_click', ACTIONABLE));
+  on('submit', capture('form_submit', 'form'));
   if (!options.ignoreRequests) watchRequests();
   watchNavigation();
   on('visibilitychange', () => document.hidden && leave());

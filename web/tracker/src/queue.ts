@@ -9,7 +9,7 @@
 // harmless, and nothing brings a lost event back.
 
 import { pageName } from './capture.js';
-import { complain, enabled, options } from './config.js';
+import { complain, options } from './config.js';
 import { call, chunks, deliver, pause } from './delivery.js';
 import { handOver, iso, now, session, timeOf, uuid } from './session.js';
 import { exclusively, full, local, NAME, EVENT, parked, queue, tab, type Entry } from './store.js';
@@ -25,7 +25,6 @@ export const cut = (text: string | undefined, length = 255): string | undefined 
 
 /** Makes an event and queues it. */
 export const push = (type: EventType, detail: EventDetail, interaction?: string): void => {
-  if (!enabled()) return;
   const id = uuid();
   const fixed = { id, timestamp: iso(timeOf(id)), session_id: session.i, seq: session.n + 1 };
   let json;
@@ -90,7 +89,7 @@ export const reconcile = async (): Promise<Reconciliation> => {
   // Events whose time was put right can lie before the session's id.
   const response = await call(`/count?session_id=${i}&start=${iso(timeOf(i) - Math.abs(o) - 1e3)}&end=${iso(now())}`);
   const { count: stored } = (await response.json()) as { count: number };
-  if (!response.ok) throw Error(`${response.status}`);
+  if (!response.ok) throw Error(response.status as unknown as string);
   const { n: created, d: dropped } = session;
   const pending = queue.size + parked().filter((entry) => entry[1].includes(i)).length;
   return { created, stored, pending, dropped, missing: created - stored - pending - dropped };

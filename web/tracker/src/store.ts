@@ -49,10 +49,9 @@ export const settle = ([id]: Entry): void => {
   delete local[EVENT + id];
 };
 
-/** The parked events, oldest first, and those that pages which died left behind. */
+/** The parked events, in no order, and those that pages which died left behind. */
 export const parked = (): Entry[] =>
   Object.keys(local)
-    .sort()
     .filter((key) => key.startsWith(EVENT) && (local[key]! > '!' || now() - timeOf(key.slice(10)) > ABANDONED))
     .map((key) => [key.slice(10), local[key]!]);
 

@@ -3,15 +3,34 @@ import { events, load, server } from './harness.js';
 
 const ID = 'X-Lakepulse-Interaction-Id';
 
-/** A click as a person makes it. */
-const click = (selector: string, type = 'click'): void => {
-  const event = new MouseEvent(type, { bubbles: true, composed: true });
-  Object.defineProperty(event, 'isTrusted', { value: true });
-  document.querySelector(selector)!.dispatchEvent(event);
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 100; turn++) await null;
 };
+
+/** Dispatches as browsers do: while handlers run, the event is the window's. */
+const dispatch = (target: EventTarget, event: Event): (() => void) => {
+  const before = window.event;
+  vi.stubGlobal('event', event);
+  target.dispatchEvent(event);
+  return () => vi.stubGlobal('event', before);
+};
+
+/** By a person: promise continuations run before the next handler, the event still being the window's. */
+const click = async (selector: string): Promise<void> => {
+  const done = dispatch(document.querySelector(selector)!, new MouseEvent('click', { bubbles: true, composed: true }));
+  await turns();
+  done();
+};
+
+/** By a script: its continuations run when it is done. */
+const scriptedClick = (selector: string): void =>
+  dispatch(document.querySelector(selector)!, new MouseEvent('click', { bubbles: true, composed: true }))();
+
+const submit = (selector: string, submitter: Element | null): void =>
+  dispatch(document.querySelector(selector)!, Object.assign(new Event('submit', { bubbles: true }), { submitter }))();
+
 const handle = (selector: string, work: () => unknown): void =>
   document.querySelector(selector)!.addEventListener('click', () => void work());
-const tick = () => vi.advanceTimersByTimeAsync(0);
 const cause = (url: string) => server.page.find((request) => request.url.endsWith(url))!.headers.get(ID);
 const interactionOf = (element: string) => events().find((event) => event.element_id === element)!.interaction_id;
 
@@ -25,7 +44,7 @@ beforeEach(async () => {
 describe('a request', () => {
   it('carries the click that started it, and the session', async () => {
     handle('#a', () => fetch('/api/a'));
-    click('#a');
+    await click('#a');
     await lakepulse.flush();
     const [request] = server.page;
     expect(request!.headers.get(ID)).toBe(interactionOf('a'));
@@ -38,8 +57,7 @@ describe('a request', () => {
       await Promise.resolve();
       await fetch('/api/a');
     });
-    click('#a');
-    await tick();
+    await click('#a');
     await lakepulse.flush();
     expect(cause('/api/a')).toBe(interactionOf('a'));
   });
@@ -49,8 +67,7 @@ describe('a request', () => {
       await fetch('/api/a');
       await fetch('/api/then');
     });
-    click('#a');
-    await tick();
+    await click('#a');
     await lakepulse.flush();
     expect(cause('/api/then')).toBe(interactionOf('a'));
   });
@@ -61,24 +78,21 @@ describe('a request', () => {
       await fetch('/api/a', { headers: { Accept: 'text/csv' }, method: 'POST' });
       await fetch(new Request(new URL('/api/r', location.href), { headers: { Accept: 'text/html' } }));
     });
-    click('#a');
-    await tick();
+    await click('#a');
     seen.push(...server.page.map((request) => request.headers));
     expect(seen.map((headers) => headers.get('Accept'))).toEqual(['text/csv', 'text/html']);
     expect(seen.every((headers) => headers.get(ID))).toBe(true);
   });
 
   it('is not marked when it comes later, by itself', async () => {
-    click('#a');
-    await tick();
+    await click('#a');
     await fetch('/api/poll');
     expect(cause('/api/poll')).toBeNull();
   });
 
   it('to another origin is not marked', async () => {
     handle('#a', () => Promise.all([fetch('https://elsewhere.example/x'), fetch('/api/a')]));
-    click('#a');
-    await tick();
+    await click('#a');
     expect(cause('/x')).toBeNull();
     expect(cause('/api/a')).not.toBeNull();
   });
@@ -86,8 +100,7 @@ describe('a request', () => {
   it('relative to a base elsewhere is not marked', async () => {
     document.head.innerHTML = '<base href="https://elsewhere.example/">';
     handle('#a', () => fetch('x'));
-    click('#a');
-    await tick();
+    await click('#a');
     document.head.innerHTML = '';
     expect(server.page[0]!.headers.get(ID)).toBeNull();
   });
@@ -96,8 +109,7 @@ describe('a request', () => {
     await expect(fetch('http://[', {})).resolves.toBeDefined(); // our fake takes anything; nothing is parsed without a cause
     let failed: unknown;
     handle('#a', () => fetch('http://[').catch((error: unknown) => (failed = error)));
-    click('#a');
-    await tick();
+    await click('#a');
     expect(failed).toBeInstanceOf(TypeError);
   });
 
@@ -107,16 +119,14 @@ describe('a request', () => {
     expect(window.fetch).not.toBe(native);
     const { fetch: plain } = window;
     handle('#a', () => plain('/api/a'));
-    click('#a');
-    await tick();
+    await click('#a');
     expect(cause('/api/a')).toBeNull();
   });
 
   it('is not marked after an opt-out', async () => {
     lakepulse.optOut();
     handle('#a', () => fetch('/api/a'));
-    click('#a');
-    await tick();
+    await click('#a');
     expect(cause('/api/a')).toBeNull();
   });
 });
@@ -125,10 +135,8 @@ describe('interleaved clicks', () => {
   it('each mark their own requests', async () => {
     handle('#a', () => fetch('/api/a'));
     handle('#b', () => fetch('/api/b'));
-    click('#a');
-    await Promise.resolve();
-    click('#b');
-    await tick();
+    await click('#a');
+    await click('#b');
     await lakepulse.flush();
     expect(cause('/api/a')).toBe(interactionOf('a'));
     expect(cause('/api/b')).toBe(interactionOf('b'));
@@ -141,9 +149,9 @@ describe('interleaved clicks', () => {
       void fetch('/api/a-later');
     });
     handle('#b', () => fetch('/api/b'));
-    document.querySelector<HTMLElement>('#a')!.click();
-    document.querySelector<HTMLElement>('#b')!.click();
-    await tick();
+    scriptedClick('#a');
+    scriptedClick('#b');
+    await turns();
     await lakepulse.flush();
     expect(cause('/api/b')).toBe(interactionOf('b'));
     expect(cause('/api/a-later')).toBeNull();
@@ -151,10 +159,8 @@ describe('interleaved clicks', () => {
 
   it('that repeat one click mark with the one that was recorded', async () => {
     handle('#a', () => fetch('/api/a'));
-    click('#a');
-    await tick();
-    click('#a');
-    await tick();
+    await click('#a');
+    await click('#a');
     await lakepulse.flush();
     expect(events().filter((event) => event.element_id === 'a')).toHaveLength(1);
     expect(server.page.map((request) => request.headers.get(ID))).toEqual([interactionOf('a'), interactionOf('a')]);
@@ -163,19 +169,31 @@ describe('interleaved clicks', () => {
 
 describe('one act', () => {
   it('has one id: the click, the submission it makes, and the events the page tracks for it', async () => {
-    handle('#a', () => {
-      click('#f', 'submit');
-      lakepulse.track('query_executed');
-    });
-    click('#a');
-    await tick();
+    handle('#a', () => lakepulse.track('query_executed'));
+    await click('#a');
+    submit('#f', document.querySelector('#a'));
     lakepulse.track('model_invoked');
     await lakepulse.flush();
     const [, first, second, third, fourth] = events();
     expect(first!.interaction_id).toBeTruthy();
-    expect(second).toMatchObject({ event_type: 'form_submit', interaction_id: first!.interaction_id });
-    expect(third).toMatchObject({ event_type: 'query_executed', interaction_id: first!.interaction_id });
+    expect(second).toMatchObject({ event_type: 'query_executed', interaction_id: first!.interaction_id });
+    expect(third).toMatchObject({ event_type: 'form_submit', interaction_id: first!.interaction_id });
     expect(fourth!.interaction_id).toBeUndefined();
+  });
+
+  it('ends with its event: what else happens to the element is another', async () => {
+    await click('#a');
+    const button = document.querySelector('#a')!;
+    button.addEventListener('mouseover', () => void fetch('/api/hover'));
+    dispatch(button, new MouseEvent('mouseover', { bubbles: true }))();
+    await turns();
+    expect(cause('/api/hover')).toBeNull();
+  });
+
+  it('submits without a button under an id of its own', async () => {
+    submit('#f', null);
+    await lakepulse.flush();
+    expect(events().at(-1)!.interaction_id).toBeTruthy();
   });
 });
 
@@ -186,9 +204,9 @@ describe('XMLHttpRequest', () => {
       const request = new XMLHttpRequest();
       request.open('GET', '/api/x');
       request.addEventListener('load', () => void fetch('/api/then'));
-      setTimeout(() => request.dispatchEvent(new Event('load')), 1_000);
+      setTimeout(() => dispatch(request, new Event('load'))(), 1_000);
     });
-    click('#a');
+    await click('#a');
     await vi.advanceTimersByTimeAsync(1_000);
     await lakepulse.flush();
     expect(set.mock.calls).toEqual([
