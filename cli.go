@@ -31,6 +31,7 @@ type cli struct {
 	Aggregate  aggregateCmd  `cmd:"" help:"Roll up closed hours and keep to the retention."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to a version."`
 	Keys       keysCmd       `cmd:"" help:"Make, list and revoke the API keys of apps."`
+	Demo       demoCmd       `cmd:"" help:"Fill an installation with 90 days of believable history."`
 	Forget     forgetCmd     `cmd:"" help:"Erase a user from log, rows and aggregates; the counts stay."`
 	Tail       tailCmd       `cmd:"" help:"Show events as they come, one a line."`
 	Replay     replayCmd     `cmd:"" help:"Play events of a log or a file again: onto another log, into a database or a file."`
