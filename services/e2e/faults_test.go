@@ -40,7 +40,10 @@ type system struct {
 // TestFaults runs the seeds it is told to, or two.
 func TestFaults(t *testing.T) {
 	for _, seed := range seeds(t) {
-		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { runSeed(t, seed) })
+		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
+			t.Parallel()
+			runSeed(t, seed)
+		})
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -69,7 +70,11 @@ type process struct {
 	cmd    *exec.Cmd
 	exited chan struct{}
 	err    error // of the last life
-	output output
+	asked  bool  // it was told to end
+	// supervised: a process that ends without having been told to is started
+	// again, as whatever runs it in earnest does.
+	supervised bool
+	output     output
 }
 
 // newProcess describes a process; start gives it its first life.
@@ -90,19 +95,34 @@ func (p *process) start() {
 	path := binary(p.t)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asked = false
+	require.NoError(p.t, p.launch(path))
+}
+
+// launch begins a life. The caller holds mu.
+func (p *process) launch(path string) error {
 	cmd := exec.Command(path, p.args...) //nolint:gosec // our own program
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, &p.output, &p.output
-	cmd.WaitDelay = 1 // an embedded database outlives a kill by a moment, and holds the pipe
-	require.NoError(p.t, cmd.Start())
+	cmd.WaitDelay = time.Second // an embedded database outlives a kill by a moment, and holds the pipe
+	if err := cmd.Start(); err != nil {
+		return err
+	}
 	exited := make(chan struct{})
 	p.cmd, p.exited = cmd, exited
 	go func() {
 		err := cmd.Wait()
 		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.err = err
-		p.mu.Unlock()
 		close(exited)
+		if p.supervised && !p.asked {
+			p.t.Logf("%s ended by itself (%v) and is started again", p.name, err)
+			if err := p.launch(path); err != nil {
+				p.t.Errorf("start %s again: %v", p.name, err)
+			}
+		}
 	}()
+	return nil
 }
 
 func (p *process) signal(sig syscall.Signal) chan struct{} {
@@ -113,6 +133,7 @@ func (p *process) signal(sig syscall.Signal) chan struct{} {
 		close(done)
 		return done
 	}
+	p.asked = p.asked || sig == syscall.SIGKILL || sig == syscall.SIGTERM
 	_ = p.cmd.Process.Signal(sig) // a process that is gone is what the caller waits for
 	return p.exited
 }

@@ -108,6 +108,7 @@ func newAlone(t *testing.T, extra ...string) *alone {
 	a.url, a.proxies = through, map[string]*testkit.Proxy{"clients to standalone": proxy}
 	args := append([]string{"standalone", "--listen", addr, "--ops-listen", "none", "--data-dir", a.dir, "--writer-ack-wait", ackWait.String()}, extra...)
 	a.process = newProcess(t, "standalone", nil, args...)
+	a.supervised = true // a database that is killed while it starts ends the standalone
 	a.start()
 	awaitReady(t, a.direct)
 	return a

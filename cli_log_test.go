@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/lakepulse/lakepulse/services/replay"
+)
+
+func TestWhen(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
+	for text, want := range map[string]time.Time{
+		"":                          {},
+		"now":                       now,
+		"90m":                       now.Add(-90 * time.Minute),
+		"2026-03-13":                time.Date(2026, 3, 13, 0, 0, 0, 0, time.UTC),
+		"2026-03-13T14:00:00Z":      time.Date(2026, 3, 13, 14, 0, 0, 0, time.UTC),
+		"2026-03-13T14:00:00+01:00": time.Date(2026, 3, 13, 13, 0, 0, 0, time.UTC),
+	} {
+		got, err := when(text, now)
+		require.NoError(t, err)
+		require.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"yesterday", "-5m", "14:00"} {
+		_, err := when(text, now)
+		require.Error(t, err, text)
+	}
+}
+
+func TestMeter(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "replay: ███████░░░░░░░░░░░░░░░░░░░░░░░  25%  1000 events, 100/s, 30s left",
+		meterText("replay", replay.Progress{Events: 1000, Done: 0.25}, 10*time.Second))
+	require.Equal(t, "replay: 1000 events, 100/s", meterText("replay", replay.Progress{Events: 1000, Done: -1}, 10*time.Second))
+
+	t.Run("writes plain lines where there is no terminal, and not too many", func(t *testing.T) {
+		var out bytes.Buffer
+		m := newMeter(&out, "verify")
+		for range 1000 {
+			m.update(replay.Progress{Events: 1})
+		}
+		m.shown = m.shown.Add(-time.Minute)
+		m.update(replay.Progress{Events: 2, Done: 1})
+		m.done()
+		require.Equal(t, 1, strings.Count(out.String(), "\n"))
+		require.NotContains(t, out.String(), "\x1b")
+	})
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	require.NoError(t, showReport(&out, replay.Report{Events: 5, Stored: 3, Duplicate: 2, Outside: 7, Oldest: time.Unix(0, 0).UTC(), Newest: time.Unix(60, 0).UTC()}))
+	require.Equal(t, "5 events; 3 stored; 2 were there already; 7 LEFT OUT: from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z is outside of what is kept there; --shift-to moves them\n", out.String())
+}
+
+func TestAReplayRemembersItsOwn(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	one, err := (&replayCmd{File: "a"}).state()
+	require.NoError(t, err)
+	same, err := (&replayCmd{File: "a", Restart: true}).state()
+	require.NoError(t, err)
+	require.Equal(t, one, same)
+	other, err := (&replayCmd{File: "a", ToFile: "b"}).state()
+	require.NoError(t, err)
+	require.NotEqual(t, one, other)
+}
