@@ -28,6 +28,7 @@ type bench struct {
 	binary  string // lakepulse
 	against string // another build of it
 	peers   string // where the peers' programs are
+	rows    int    // of the dashboard's data; 0 for the usual sizes
 	only    []string
 	skip    []string
 	pg      *rig.Postgres
@@ -79,6 +80,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&b.binary, "binary", "../bin/lakepulse", "the program under test")
 	flag.StringVar(&b.against, "against", "", "another build of it, for -only compare")
 	flag.StringVar(&b.peers, "peers", "bin", "where the peers' programs are; one that is not there is left out")
+	flag.IntVar(&b.rows, "rows", 0, "raw rows of the dashboard's and the aggregation's data instead of the usual sizes")
 	flag.StringVar(&out, "out", "results.json", "where the results go")
 	flag.StringVar(&only, "only", "", "comma separated sections to run instead of all")
 	flag.StringVar(&skip, "skip", "", "comma separated sections to leave out")

@@ -83,6 +83,14 @@ func (p *Process) Wait(ctx context.Context) error {
 	}
 }
 
+// PeakRSS returns the most memory an ended process had, in bytes.
+func (p *Process) PeakRSS() int64 {
+	if usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		return usage.Maxrss << 10
+	}
+	return 0
+}
+
 // Stop asks the process to end, and kills it after 20 seconds.
 func (p *Process) Stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {

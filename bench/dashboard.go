@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/lakepulse/lakepulse/bench/report"
+	"github.com/lakepulse/lakepulse/bench/rig"
+)
+
+// dashboard: the aggregation of 90 days, and the page's calls over them beside
+// the same numbers from raw rows.
+func (b *bench) dashboard(ctx context.Context) error {
+	sizes := []int{1_000_000, 10_000_000}
+	if b.quick {
+		sizes = []int{100_000}
+	}
+	if b.rows > 0 {
+		sizes = []int{b.rows}
+	}
+	for _, n := range sizes {
+		if err := b.dashboardOf(ctx, n); err != nil {
+			return fmt.Errorf("%d rows: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (b *bench) dashboardOf(ctx context.Context, n int) error {
+	name := fmt.Sprintf("dashboard_%d", n)
+	dsn, pool, err := b.pg.Migrated(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	// The last hour is left out: the oldest must not age away while this runs.
+	to := time.Now().UTC().Truncate(time.Hour)
+	from := to.Add(-history).Add(2 * time.Hour)
+	if err := fillHistory(ctx, pool, n, from, to); err != nil {
+		return err
+	}
+	label := report.Number(float64(n)) + " rows"
+	if err := b.aggregation(ctx, dsn, pool, label, n, from, to); err != nil {
+		return err
+	}
+	return b.pages(ctx, dsn, pool, label, n >= 10_000_000)
+}
+
+// aggregation times a first run over everything beside one pass that groups the
+// same rows by hour and key and takes exact percentiles.
+func (b *bench) aggregation(ctx context.Context, dsn string, pool *pgxpool.Pool, label string, n int, from, to time.Time) error {
+	r := b.report
+	for range b.pick(1, 3) {
+		started := time.Now()
+		if _, err := pool.Exec(ctx, groupByPass); err != nil {
+			return err
+		}
+		r.Add(label+": GROUP BY pass", "s", time.Since(started).Seconds())
+		if err := forgetAggregates(ctx, pool, from, to); err != nil {
+			return err
+		}
+		started = time.Now()
+		peak, err := b.aggregateAll(ctx, dsn)
+		if err != nil {
+			return err
+		}
+		took := time.Since(started)
+		r.Add(label+": aggregation", "s", took.Seconds())
+		r.Add(label+": aggregation speed", "rows/s", float64(n)*1.1/took.Seconds())
+		r.Add(label+": aggregation peak memory", "MB", float64(peak)/1e6)
+	}
+	limit := report.NoLimit()
+	if n >= 10_000_000 {
+		limit = report.AtMost(2)
+	}
+	r.Ratio(label+": aggregation / GROUP BY pass", label+": aggregation", label+": GROUP BY pass", limit)
+	return nil
+}
+
+// aggregateAll runs the command until everything is done: hours that failed are
+// taken up by the next run, and the time of all runs counts.
+func (b *bench) aggregateAll(ctx context.Context, dsn string) (peak int64, err error) {
+	const most = 5
+	for try := 1; ; try++ {
+		p, err := rig.Start(rig.Command{Name: "aggregate", Path: b.binary, Dir: b.dir, Args: []string{
+			"aggregate", "--once", "--database", dsn, "--raw-retention", "2160h", "--alert-rows", "1000000000", "--warn-rows", "900000000",
+		}})
+		if err != nil {
+			return 0, err
+		}
+		err = p.Wait(ctx)
+		peak = max(peak, p.PeakRSS())
+		if err == nil || try == most || ctx.Err() != nil {
+			return peak, err
+		}
+		b.report.Note("a run ended with hours that failed and was started again: %s", p.Tail())
+	}
+}
+
+const groupByPass = `
+SELECT count(*) FROM (
+  SELECT date_bin('1 hour', "timestamp", 'epoch'), app, endpoint, method, count(*), avg(response_time_ms), min(response_time_ms),
+         max(response_time_ms), percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms),
+         count(*) FILTER (WHERE status_code >= 400)
+    FROM performance_metrics GROUP BY 1, 2, 3, 4) AS g`
+
+// pages times what the page asks for, side by side as it asks, and the same
+// numbers from raw rows, side by side as well.
+func (b *bench) pages(ctx context.Context, dsn string, pool *pgxpool.Pool, label string, judged bool) (err error) {
+	data, err := b.folder("dashboard")
+	if err != nil {
+		return err
+	}
+	p, addr, err := b.role(ctx, "dashboard", "standalone", "--database", dsn, "--data-dir", data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.Stop()) }()
+	r := b.report
+	for round := range b.rounds + 1 {
+		for _, days := range []int{1, 7, 30, 90} {
+			name := map[int]string{1: "24h", 7: "7d", 30: "30d", 90: "90d"}[days]
+			page, err := b.page(ctx, "http://"+addr, name)
+			if err != nil {
+				return err
+			}
+			if round > 0 {
+				r.Add(label+", "+name+": page", "ms", page.Seconds()*1000)
+			}
+			if b.quick && days != 90 || round > b.pick(2, 3) {
+				continue // minutes of exact percentiles say nothing new
+			}
+			exact, err := exactly(ctx, pool, days)
+			if err != nil {
+				return err
+			}
+			if round > 0 {
+				r.Add(label+", "+name+": exact from raw", "ms", exact.Seconds()*1000)
+			}
+		}
+	}
+	faster, within := report.NoLimit(), report.NoLimit()
+	if judged {
+		faster, within = report.AtLeast(30), report.AtMost(500)
+	}
+	for _, name := range []string{"24h", "7d", "30d"} {
+		r.Ratio(label+", "+name+": exact / page", label+", "+name+": exact from raw", label+", "+name+": page", report.NoLimit())
+	}
+	r.Ratio(label+", 90d: exact / page", label+", 90d: exact from raw", label+", 90d: page", faster)
+	r.Bound(label+", 90d: page", label+", 90d: page", within)
+	return nil
+}
+
+// page asks what the start page asks.
+func (b *bench) page(ctx context.Context, base, name string) (time.Duration, error) {
+	g, gctx := errgroup.WithContext(ctx)
+	started := time.Now()
+	for _, path := range []string{
+		"/api/v1/me", "/api/v1/apps?time_range=" + name, "/api/v1/metrics/performance?compare=true&time_range=" + name,
+		"/api/v1/metrics/usage?time_range=" + name, "/api/v1/metrics/time-series?metric_type=both&time_range=" + name,
+	} {
+		g.Go(func() error {
+			_, err := ask(gctx, "GET", base+path, "", "")
+			return err
+		})
+	}
+	err := g.Wait()
+	return time.Since(started), err
+}
+
+// exactly computes the page's numbers from raw rows, without the comparison with
+// the period before.
+func exactly(ctx context.Context, pool *pgxpool.Pool, days int) (time.Duration, error) {
+	bucket := "1 hour"
+	if days == 1 {
+		bucket = "5 minutes"
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	started := time.Now()
+	for _, sql := range exactQueries {
+		g.Go(func() error {
+			rows, err := pool.Query(gctx, sql, pgx.NamedArgs{"days": days, "bucket": bucket})
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() { //nolint:revive // read to its end: the rows are the work
+			}
+			return rows.Err()
+		})
+	}
+	err := g.Wait()
+	return time.Since(started), err
+}
+
+const exactPercentiles = `percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms), count(*), avg(response_time_ms), count(*) FILTER (WHERE status_code >= 400)
+  FROM performance_metrics WHERE "timestamp" >= now() - @days::int * interval '1 day'`
+
+var exactQueries = []string{
+	`SELECT count(DISTINCT user_id), @bucket::text, ` + exactPercentiles,
+	`SELECT endpoint, method, @bucket::text, ` + exactPercentiles + ` GROUP BY 1, 2`,
+	`SELECT date_bin(@bucket::interval, "timestamp", 'epoch'), ` + exactPercentiles + ` GROUP BY 1`,
+	`SELECT event_type, page_name, @bucket::text, count(*), count(DISTINCT user_id) FROM usage_events
+	  WHERE "timestamp" >= now() - @days::int * interval '1 day' GROUP BY GROUPING SETS ((), (event_type), (page_name))`,
+	`SELECT date_bin(@bucket::interval, "timestamp", 'epoch'), count(*), count(DISTINCT user_id) FROM usage_events
+	  WHERE "timestamp" >= now() - @days::int * interval '1 day' GROUP BY 1`,
+}
