@@ -30,7 +30,7 @@ const oneWay = layers.map((layer, index) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ["dist", "tracker", "node_modules", "src/api/schema.gen.ts"] },
+  { ignores: ["dist", "tracker", "system", "node_modules", "src/api/schema.gen.ts"] },
   js.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   reactHooks.configs.flat.recommended,
