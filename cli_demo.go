@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/postgres"
@@ -41,8 +42,9 @@ func (c *demoCmd) Run(e *env) error {
 	rules.RawRetention, rules.AggregateRetention = c.RawRetention, c.AggregateRetention
 	options := demo.DefaultOptions(time.Now())
 	options.Days, options.RequestsPerDay, options.Seed = c.Days, c.RequestsPerDay, c.Seed
+	quiet := slog.New(slog.DiscardHandler) // ninety runs' worth of lines; what fails is returned
 	options.Aggregate = func(ctx context.Context, at time.Time) error {
-		runner, err := aggregate.New(aggregate.Params{Config: rules, Pool: pool, Now: func() time.Time { return at }, Log: e.log})
+		runner, err := aggregate.New(aggregate.Params{Config: rules, Pool: pool, Now: func() time.Time { return at }, Log: quiet})
 		if err != nil {
 			return err
 		}
