@@ -60,8 +60,9 @@ test-e2e: bin/lakepulse need-chromium ## Drive the real pages of the real binary
 	cd web/tracker && npm run e2e
 
 .PHONY: test-faults
-test-faults: need-go ## Kill, cut and stall everything while a client keeps its ledger (SEEDS=20)
-	LAKEPULSE_FAULT_SEEDS=$(or $(SEEDS),20) $(GO) test -timeout 60m -count=1 -run 'TestFaults' -v ./services/e2e
+test-faults: need-go ## Kill, cut and stall everything while a client keeps its ledger (SEEDS=20); replay 200,000 events
+	LAKEPULSE_FAULT_SEEDS=$(or $(SEEDS),20) LAKEPULSE_REPLAY_EVENTS=200000 \
+	  $(GO) test -timeout 60m -count=1 -run 'TestFaults|TestReplayBetweenStandalones' -v ./services/e2e
 
 .PHONY: lint
 lint: need-go web/node_modules/.installed ## Lint Go and TypeScript

@@ -3,8 +3,10 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +90,39 @@ func TestStoppedInOrderUnderLoad(t *testing.T) {
 	close(stop)
 	require.NoError(t, g.Wait())
 	a.requireKept(l, "rolling")
+}
+
+// TestReadinessInAnOutage stops the database: the writer must say so, and ingest
+// must not care.
+func TestReadinessInAnOutage(t *testing.T) {
+	a := newApart(t, 1, 1)
+	awaitReady(t, a.writers[0])
+	require.NoError(t, a.database.Stop(t.Context()))
+	l := &ledger{}
+	batch := eventtest.Usage("outage", 10, recent())
+	require.NoError(t, newSender(t, "outage", l, a.urls...).deliver(t.Context(), batch))
+	l.add(eventtest.IDs(batch))
+	testkit.Eventually(t, "the writer to say why it is not ready", func() bool {
+		status, body := readiness(t, a.writers[0])
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "the database does not store")
+	})
+	status, _ := readiness(t, a.direct[0])
+	require.Equal(t, http.StatusOK, status, "ingest knows no database")
+	require.NoError(t, a.database.Restart(t.Context()))
+	awaitReady(t, a.writers[0])
+	a.requireKept(l, "outage")
+}
+
+func readiness(t *testing.T, base string) (status int, body string) {
+	t.Helper()
+	client := &http.Client{Timeout: 30 * time.Second}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(base + "/ready")
+	require.NoError(t, err)
+	data, err := io.ReadAll(resp.Body)
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode, string(data)
 }
 
 // TestStandaloneKeepsItsData stops a standalone in order, starts it again and

@@ -32,6 +32,7 @@ type apart struct {
 	writer   []*process
 	urls     []string // of the ingests, through proxies
 	direct   []string // of the ingests
+	writers  []string // the writers' own addresses
 	proxies  map[string]*testkit.Proxy
 }
 
@@ -50,10 +51,11 @@ func newApart(t *testing.T, ingests, writers int) *apart {
 		a.urls = append(a.urls, a.via("clients to "+name, "http://"+addr))
 	}
 	for i := range writers {
-		name := fmt.Sprintf("writer%d", i+1)
+		name, addr := fmt.Sprintf("writer%d", i+1), testkit.FreeAddr(t)
+		a.writers = append(a.writers, "http://"+addr)
 		a.writer = append(a.writer, newProcess(t, name,
 			[]string{"NATS_URL=" + a.via(name+" to nats", a.log.URL()), "DATABASE_URL=" + a.via(name+" to postgres", a.database.DSN())},
-			"writer", "--listen", "127.0.0.1:0", "--ops-listen", "none", "--writer-ack-wait", ackWait.String()))
+			"writer", "--listen", addr, "--ops-listen", "none", "--writer-ack-wait", ackWait.String()))
 	}
 	for _, p := range append(a.ingest, a.writer...) {
 		p.start()
