@@ -138,7 +138,21 @@ function markersOf(deploys: readonly Deploy[], points: readonly Point[]): { at: 
     const bucket = points.findLast((point) => point.time <= deploy.time);
     if (bucket !== undefined) found.set(time(bucket), [...(found.get(time(bucket)) ?? []), deploy.text]);
   }
-  return [...found].map(([at, texts]) => ({ at, text: texts.join(", ") }));
+  return withRoom([...found].sort(([a], [b]) => a - b).map(([at, texts]) => ({ at, text: texts.join(", ") })), points);
+}
+
+/** A marker too near the one named before it stays unnamed: names over each other are read as neither. */
+function withRoom(markers: { at: number; text: string }[], points: readonly Point[]) {
+  const first = points[0];
+  const last = points.at(-1);
+  if (first === undefined || last === undefined) return markers;
+  const room = (time(last) - time(first)) / 10;
+  let named = -Infinity;
+  return markers.map((marker) => {
+    if (marker.at - named < room) return { ...marker, text: "" };
+    named = marker.at;
+    return marker;
+  });
 }
 
 /** Dragging over buckets selects them; a click is a drag over one. */
