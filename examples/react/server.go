@@ -82,8 +82,8 @@ func routes(lp *client.Client, page fs.FS) http.Handler {
 		}
 		_, _ = fmt.Fprintln(w, name) // the browser may have left
 	})
-	mux.Handle("GET /assets/", http.FileServerFS(page))
-	mux.HandleFunc("GET /{view...}", func(w http.ResponseWriter, r *http.Request) {
+	mux.Handle("/assets/", http.FileServerFS(page))
+	mux.HandleFunc("/{view...}", func(w http.ResponseWriter, r *http.Request) {
 		if path.Ext(r.URL.Path) != "" {
 			http.NotFound(w, r)
 			return
