@@ -9,7 +9,7 @@ VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || ech
 LDFLAGS       := -s -w -X main.version=$(VERSION)
 DASHBOARD     := web/dist/index.html
 WEB_SOURCES   := $(shell find web/src web/public web/tracker/src web/tracker/scripts -type f 2>/dev/null) web/index.html web/package.json web/vite.config.ts
-GO_SOURCES    := $(shell find . -name '*.go' -not -path './web/node_modules/*' -not -path './bench/*') go.mod go.sum \
+GO_SOURCES    := $(shell find . -name '*.go' -not -path '*/node_modules/*' -not -path './bench/*') go.mod go.sum \
                  $(wildcard migrations/*.sql) api/openapi.yaml
 
 .PHONY: help
@@ -37,6 +37,17 @@ web/tracker/node_modules/.installed: web/tracker/package-lock.json | need-node
 	cd web/tracker && npm ci --no-audit --no-fund
 	@touch $@
 
+web/system/node_modules/.installed: web/system/package-lock.json | need-node
+	cd web/system && npm ci --no-audit --no-fund
+	@touch $@
+
+examples/react/node_modules/.installed: examples/react/package-lock.json | need-node
+	cd examples/react && npm ci --no-audit --no-fund
+	@touch $@
+
+examples/react/dist/index.html: $(shell find examples/react/src web/tracker/src -type f 2>/dev/null) | examples/react/node_modules/.installed
+	cd examples/react && npm run build
+
 .PHONY: test
 test: test-go test-web test-python test-e2e ## Run every test: Go, web, Python, and the pages in a real Chromium
 
@@ -55,9 +66,10 @@ test-python: need-python ## Run the Python client's unit tests (standard library
 	./clients/python/run-tests unit
 
 .PHONY: test-e2e
-test-e2e: bin/lakepulse need-chromium ## Drive the real pages of the real binary in Chromium
+test-e2e: bin/lakepulse web/system/node_modules/.installed examples/react/dist/index.html need-chromium ## Drive the real pages of the real binary in Chromium
 	cd web && npm run e2e
 	cd web/tracker && npm run e2e
+	cd web/system && npm test
 
 .PHONY: test-faults
 test-faults: need-go ## Kill, cut and stall everything while a client keeps its ledger (SEEDS=20); replay 200,000 events

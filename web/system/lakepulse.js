@@ -1,7 +1,7 @@
 // The real binary and the example apps as processes: each on a free port of this machine, each ended with the test.
 
 import { spawn, spawnSync } from "node:child_process";
-import { chmod, mkdtemp, readFile, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -84,10 +84,10 @@ export async function startLakepulse() {
   const directory = await mkdtemp(join(tmpdir(), "lakepulse-system-"));
   await chmod(directory, 0o711); // as root the database runs as another user, who must get through
   const origin = `http://127.0.0.1:${await freePort()}`;
-  const process = new Process(binary, ["standalone", "--listen", new URL(origin).host, "--ops-listen", "none", "--data-dir", directory], {});
+  const standalone = new Process(binary, ["standalone", "--listen", new URL(origin).host, "--ops-listen", "none", "--data-dir", directory], {});
   const start = async () => {
-    process.start();
-    await process.answers(`${origin}/ready`);
+    standalone.start();
+    await standalone.answers(`${origin}/ready`);
   };
   await start();
 
@@ -95,10 +95,18 @@ export async function startLakepulse() {
     origin,
     start,
     /** Ends it at whatever instruction it is. */
-    kill: () => process.end("SIGKILL"),
+    kill: () => standalone.end("SIGKILL"),
     async close() {
-      await process.end();
+      await standalone.end();
       await rm(directory, { recursive: true, force: true });
+    },
+    /** The tracker it serves, as a file for the example apps. */
+    async tracker() {
+      const response = await fetch(`${origin}/lakepulse.js`);
+      if (!response.ok) throw new Error(`/lakepulse.js: ${response.status}: was the dashboard built?`);
+      const file = join(directory, "lakepulse.js");
+      await writeFile(file, await response.text());
+      return process.env.LAKEPULSE_TRACKER ?? file;
     },
     /** A new API key, made as an operator makes it. */
     async key(app) {
@@ -130,10 +138,10 @@ export async function startApp(command, environment) {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const [program, ...args] = command(port);
-  const process = new Process(program, args, { LISTEN: `127.0.0.1:${port}`, ...environment });
-  process.start();
-  await process.answers(origin);
-  return { origin, close: () => process.end() };
+  const app = new Process(program, args, { LISTEN: `127.0.0.1:${port}`, ...environment });
+  app.start();
+  await app.answers(origin);
+  return { origin, close: () => app.end() };
 }
 
 const places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium"];
