@@ -30,11 +30,14 @@ func (b *bench) growth(ctx context.Context) (err error) {
 	c := &contender{
 		name: "lakepulse", processes: []*rig.Process{p}, pool: pool,
 		target: load.Target{Addr: addr, Path: performanceAPI, Shape: load.Envelope},
-		// What was there before is older than that, and stays.
-		count:    `SELECT count(*) FROM performance_metrics WHERE app = 'bench' AND "timestamp" >= now() - interval '10 minutes'`,
-		truncate: `DELETE FROM performance_metrics WHERE app = 'bench' AND "timestamp" >= now() - interval '1 hour'`,
+		// What was there before the run stays: the table only grows.
+		count:    `SELECT count(*) FROM performance_metrics WHERE app = 'bench' AND "timestamp" >= (SELECT at FROM bench_start)`,
+		truncate: `UPDATE bench_start SET at = clock_timestamp()`,
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
+	if _, err := pool.Exec(ctx, `CREATE TABLE bench_start AS SELECT now() AS at`); err != nil {
+		return err
+	}
 	sizes := []int{1_000_000, 10_000_000, 50_000_000}
 	if b.quick {
 		sizes = []int{100_000, 1_000_000}
