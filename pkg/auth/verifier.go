@@ -107,7 +107,7 @@ func (v *Verifier) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		level := slog.LevelDebug // an outage is said once, not every second
+		level := slog.LevelDebug                                                  // an outage is said once, not every second
 		if (followed || !quiet) && !errors.Is(err, jetstream.ErrBucketNotFound) { // a first start makes it in a moment
 			level = slog.LevelWarn
 		}
