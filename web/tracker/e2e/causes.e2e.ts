@@ -31,9 +31,11 @@ const PAGE = `
     for (let i = 0; i < ${CLICKS}; i++) {
       const button = document.body.appendChild(document.createElement('button'));
       button.id = 'b' + i;
-      button.addEventListener('click', () => ways[i % ways.length]('/api/work?button=b' + i + '&delay=' + (i * 37 % 120)));
+      button.addEventListener('click', () => ways[i % ways.length]('/api/work?button=b' + i + '&delay=' + (i * 37 % 60)));
     }
-    setInterval(() => fetch('/api/poll?delay=5'), 7);
+    const poll = () => fetch('/api/poll?delay=5').then(() => setTimeout(poll, 3));
+    poll();
+    poll();
   </script>`;
 
 let server: FakeServer;

@@ -6,6 +6,9 @@ import { startServer, type FakeServer } from './server.js';
 
 const ACTIONS = 1_000;
 
+/** How long nothing happens in the middle of the outage, so that attempts run out: with the page's times, many flushes. */
+const OUTAGE = 3_000;
+
 // Each id is written down when it is made, where reloads and closed tabs leave it. Times are a tenth of the defaults.
 const PAGE = `
   <button id="b0">0</button><button id="b1">1</button><button id="b2">2</button><button id="b3">3</button>
@@ -68,6 +71,7 @@ it(`${ACTIONS} actions in three tabs, the server away in the middle, answers los
   const moods: Record<number, FakeServer['mood']> = { 250: 'forgetful', 300: 'down', 500: 'unavailable', 650: 'up', 800: 'forgetful', 820: 'up' };
   for (let i = 0; i < ACTIONS; i++) {
     server.mood = moods[i] ?? server.mood;
+    if (i === 500) await new Promise((resolve) => setTimeout(resolve, OUTAGE));
     // Tabs take turns by runs of five, so that each is in the background between them.
     const tab = Math.floor(i / 5) % 3;
     tabs[tab] = await act(tabs[tab]!, i);
