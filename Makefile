@@ -104,7 +104,7 @@ release: $(DASHBOARD) need-go ## Stage what a Databricks app is deployed from, i
 
 .PHONY: clean
 clean: ## Remove what was built (not .lakepulse, where a standalone keeps its data)
-	rm -rf bin release web/tracker/dist
+	rm -rf bin release web/tracker/dist examples/react/dist
 	find web/dist -mindepth 1 -not -name .gitkeep -delete
 
 .PHONY: need-go need-node need-python need-chromium

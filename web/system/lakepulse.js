@@ -39,6 +39,10 @@ const freePort = () =>
 const inherited = () =>
   Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(LAKEPULSE_|PG|DATABRICKS_|NATS_|DATABASE_URL$)/.test(name)));
 
+/** What runs now: it ends with this process, however that ends in order. */
+const running = new Set();
+process.once("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+
 class Process {
   #child;
   #ended;
@@ -57,7 +61,9 @@ class Process {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.on("data", (data) => (this.#output = (this.#output + data).slice(-20_000)));
     }
-    this.#ended = new Promise((resolve) => this.#child.once("exit", resolve).once("error", resolve));
+    const child = this.#child;
+    running.add(child);
+    this.#ended = new Promise((resolve) => child.once("exit", resolve).once("error", resolve)).then(() => running.delete(child));
   }
 
   async answers(url) {
@@ -68,7 +74,7 @@ class Process {
         return (await fetch(url).catch(() => undefined))?.ok;
       });
     } catch (error) {
-      throw new Error(`${error.message}\n${this.#output}`);
+      throw new Error(`${error.message}\n${this.#output}`, { cause: error });
     }
   }
 
