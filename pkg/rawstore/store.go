@@ -65,28 +65,26 @@ type hour struct {
 // Put stores the rows in one transaction, as the package's invariants say.
 func (s *Store) Put(ctx context.Context, r Rows) (Outcome, error) {
 	var out Outcome
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: beginInGate}, func(tx pgx.Tx) error {
 		out = Outcome{}
-		line, err := enterGate(ctx, tx)
-		if err != nil {
-			return err
-		}
 		var marks []hour
 		if n := len(r.Performance); n > 0 {
-			hours, stored, err := insert(ctx, tx, insertPerformance, event.KindPerformance, performanceColumns(r.Performance))
+			hours, did, err := insert(ctx, tx, insertPerformance, event.KindPerformance, performanceColumns(r.Performance))
 			if err != nil {
 				return err
 			}
 			marks = append(marks, hours...)
-			out.count(n, stored, below(r.Performance, line, func(p *event.Performance) time.Time { return p.Timestamp }))
+			did.Duplicate = n - did.Stored - did.Summarised
+			out = out.Plus(did)
 		}
 		if n := len(r.Usage); n > 0 {
-			hours, stored, err := insert(ctx, tx, insertUsage, event.KindUsage, usageColumns(r.Usage))
+			hours, did, err := insert(ctx, tx, insertUsage, event.KindUsage, usageColumns(r.Usage))
 			if err != nil {
 				return err
 			}
 			marks = append(marks, hours...)
-			out.count(n, stored, below(r.Usage, line, func(u *event.Usage) time.Time { return u.Timestamp }))
+			did.Duplicate = n - did.Stored - did.Summarised
+			out = out.Plus(did)
 		}
 		if s.afterInsert != nil {
 			s.afterInsert()
@@ -96,44 +94,14 @@ func (s *Store) Put(ctx context.Context, r Rows) (Outcome, error) {
 	return out, err
 }
 
-func (o *Outcome) count(rows, stored, summarised int) {
-	o.Stored += stored
-	o.Summarised += summarised
-	o.Duplicate += rows - stored - summarised
-}
-
-func below[E any](events []E, line time.Time, at func(*E) time.Time) int {
-	n := 0
-	for i := range events {
-		if at(&events[i]).Before(line) {
-			n++
-		}
-	}
-	return n
-}
-
-// enterGate keeps a purge out until the transaction ends, and returns the line.
-// The look comes after the lock, in a statement of its own: its snapshot so
-// shows the line that holds.
-func enterGate(ctx context.Context, tx pgx.Tx) (time.Time, error) {
-	if _, err := tx.Exec(ctx, `LOCK TABLE purge_gate IN ROW SHARE MODE`); err != nil {
-		return time.Time{}, fmt.Errorf("enter the purge gate: %w", err)
-	}
-	var finite bool
-	var line time.Time
-	err := tx.QueryRow(ctx, `SELECT isfinite(purged_before), CASE WHEN isfinite(purged_before) THEN purged_before ELSE 'epoch' END FROM purge_line`).
-		Scan(&finite, &line)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("read the purge line: %w", err)
-	}
-	if !finite {
-		return time.Time{}, nil
-	}
-	return line, nil
-}
+// beginInGate keeps a purge out until the transaction ends. The insert comes
+// after the lock, in a statement of its own: its snapshot so shows the purge
+// line that holds. Both statements are one round trip.
+const beginInGate = `BEGIN; LOCK TABLE purge_gate IN ROW SHARE MODE`
 
 // The inserts take arrays: one statement and one round trip for any number of
-// rows. They return how many rows of which hour are new.
+// rows. They return how many rows of which hour are new, and with no hour how
+// many lie below the purge line.
 const (
 	insertPerformance = `
 WITH new AS (
@@ -145,7 +113,9 @@ WITH new AS (
    WHERE e.at >= (SELECT purged_before FROM purge_line)
   ON CONFLICT DO NOTHING
   RETURNING "timestamp")
-SELECT (extract(epoch FROM date_bin('1 hour', "timestamp", 'epoch')))::bigint, count(*) FROM new GROUP BY 1`
+SELECT (extract(epoch FROM date_bin('1 hour', "timestamp", 'epoch')))::bigint, count(*) FROM new GROUP BY 1
+ UNION ALL
+SELECT NULL, count(*) FROM unnest($2::timestamptz[]) AS at WHERE at < (SELECT purged_before FROM purge_line)`
 
 	insertUsage = `
 WITH new AS (
@@ -159,10 +129,12 @@ WITH new AS (
    WHERE e.at >= (SELECT purged_before FROM purge_line)
   ON CONFLICT DO NOTHING
   RETURNING "timestamp")
-SELECT (extract(epoch FROM date_bin('1 hour', "timestamp", 'epoch')))::bigint, count(*) FROM new GROUP BY 1`
+SELECT (extract(epoch FROM date_bin('1 hour', "timestamp", 'epoch')))::bigint, count(*) FROM new GROUP BY 1
+ UNION ALL
+SELECT NULL, count(*) FROM unnest($2::timestamptz[]) AS at WHERE at < (SELECT purged_before FROM purge_line)`
 )
 
-func insert(ctx context.Context, tx pgx.Tx, sql string, kind event.Kind, columns []*column) ([]hour, int, error) {
+func insert(ctx context.Context, tx pgx.Tx, sql string, kind event.Kind, columns []*column) ([]hour, Outcome, error) {
 	values := make([][]byte, len(columns))
 	oids := make([]uint32, len(columns))
 	for i, c := range columns {
@@ -171,15 +143,21 @@ func insert(ctx context.Context, tx pgx.Tx, sql string, kind event.Kind, columns
 	binaryFormat := []int16{1}
 	result := tx.Conn().PgConn().ExecParams(ctx, sql, values, oids, binaryFormat, binaryFormat).Read()
 	if result.Err != nil {
-		return nil, 0, fmt.Errorf("insert %s: %w", kind, result.Err)
+		return nil, Outcome{}, fmt.Errorf("insert %s: %w", kind, result.Err)
 	}
-	hours, stored := make([]hour, len(result.Rows)), 0
-	for i, row := range result.Rows {
+	var hours []hour
+	var out Outcome
+	for _, row := range result.Rows {
+		n := int(binary.BigEndian.Uint64(row[1])) //nolint:gosec // a count of our own rows
+		if row[0] == nil {
+			out.Summarised = n
+			continue
+		}
 		seconds := int64(binary.BigEndian.Uint64(row[0])) //nolint:gosec // a bigint
-		hours[i] = hour{start: time.Unix(seconds, 0).UTC(), kind: kind}
-		stored += int(binary.BigEndian.Uint64(row[1])) //nolint:gosec // a count of our own rows
+		hours = append(hours, hour{start: time.Unix(seconds, 0).UTC(), kind: kind})
+		out.Stored += n
 	}
-	return hours, stored, nil
+	return hours, out, nil
 }
 
 // mark says that hours have rows the aggregator has not seen. It updates marks
