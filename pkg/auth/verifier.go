@@ -168,6 +168,7 @@ func (v *Verifier) follow(ctx context.Context) (followed bool, err error) {
 
 // take applies one delivery of the watch: an entry, or nil after the last of the first reading.
 func (v *Verifier) take(c *copyState, entry jetstream.KeyValueEntry) {
+	c.delivered++
 	switch {
 	case entry == nil:
 		c.complete = true
@@ -189,6 +190,9 @@ type copyState struct {
 	complete bool                  // everything of the first reading is in keys
 	seen     uint64                // last revision delivered
 	behind   uint64                // what the bucket had at the last check beyond seen, or 0
+
+	delivered int // deliveries so far
+	before    int // deliveries at the last check: a first reading that goes on is slow, not quiet
 }
 
 // check finds a watch that went quiet: one that, since the check before, has not
@@ -201,7 +205,9 @@ func (c *copyState) check(ctx context.Context, kv jetstream.KeyValue) error {
 	if last < c.seen {
 		return fmt.Errorf("the bucket went back from revision %d to %d", c.seen, last)
 	}
-	if c.behind > c.seen || (c.behind > 0 && !c.complete) {
+	quiet := c.delivered == c.before
+	c.before = c.delivered
+	if c.behind > c.seen || (c.behind > 0 && !c.complete && quiet) {
 		return fmt.Errorf("the watch stands at revision %d, the bucket at %d", c.seen, last)
 	}
 	c.behind = 0
