@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/lakepulse/lakepulse/services/aggregate"
 )
 
 // The differences between aggregates and plain SQL over all rows ever stored,
@@ -238,6 +240,18 @@ func TestAggregates(t *testing.T) {
 		require.EqualValues(t, 2*7*24, scan[int](w, `SELECT count(*) FROM hour_receipts WHERE source_rows = 0`))
 		w.rollUp()
 		require.Zero(t, scan[int](w, `SELECT count(*) FROM aggregation_runs`), "nothing to do leaves no receipt")
+	})
+
+	t.Run("are the same when an hour has more than is held at once", func(t *testing.T) {
+		t.Parallel()
+		atOnce, byKey := aDay(t), aDay(t)
+		aggregate.SetLimits(byKey.runner, 2, 1)
+		for _, w := range []*world{atOnce, byKey} {
+			w.store(w.make(200, start.Add(-30*time.Hour), start.Add(-29*time.Hour)))
+			w.run()
+			w.requireReference()
+		}
+		byKey.requireSame(atOnce)
 	})
 
 	t.Run("keep the most frequent of endless names", func(t *testing.T) {

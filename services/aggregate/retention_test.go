@@ -105,7 +105,7 @@ func TestPurgeLine(t *testing.T) {
 		require.EqualValues(t, 1, run.HoursFailed)
 		require.Len(t, run.Failures, 1)
 		require.Equal(t, bad, *run.Failures[0].TimeBucket)
-		require.Contains(t, run.Failures[0].Message, "response_times_are_finite")
+		require.Contains(t, run.Failures[0].Message, "not a finite number")
 		require.False(t, w.line().After(bad))
 		require.Zero(t, scan[int](w, `SELECT count(*) FROM performance_metrics WHERE "timestamp" < $1`, bad), "what is before it is purged")
 		require.Contains(t, w.heldBy(), bad.Format(time.RFC3339))

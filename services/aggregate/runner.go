@@ -46,7 +46,7 @@ func New(p Params) (*Runner, error) {
 			p.Log.Warn("aggregate: the host has no name", "error", err)
 		}
 	}
-	r := &Runner{cfg: p.Config, store: &store{pool: p.Pool}, now: p.Now, log: p.Log, metrics: newMetrics(p.Registry)}
+	r := &Runner{cfg: p.Config, store: &store{pool: p.Pool, limits: limits{rows: maxRowsAtOnce, keys: maxKeysAtOnce, fetch: fetchRows}}, now: p.Now, log: p.Log, metrics: newMetrics(p.Registry)}
 	return r, nil
 }
 

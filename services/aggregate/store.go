@@ -39,7 +39,8 @@ func rawTable(kind event.Kind) string {
 
 // store is the aggregator's SQL.
 type store struct {
-	pool *pgxpool.Pool
+	pool   *pgxpool.Pool
+	limits limits
 	// hook, when set, is called between the statements of a transaction: tests
 	// store late rows there, or end the connection.
 	hook func(ctx context.Context, step string) error

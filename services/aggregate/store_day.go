@@ -2,11 +2,17 @@ package aggregate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
-	"strings"
+	"maps"
+	"math/big"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/lakepulse/lakepulse/pkg/stats"
 )
 
 // sumDay sums up the hours of one UTC day and kind, unless that is done, or not
@@ -16,23 +22,125 @@ func (s *store) sumDay(ctx context.Context, tx pgx.Tx, d day, runID any) (bool, 
 	if err := tx.QueryRow(ctx, dayReady, d.kind, d.start).Scan(&ready); err != nil || !ready {
 		return false, err
 	}
+	if err := s.exec(ctx, tx, "old day cleared", clearDay, d.kind, d.start); err != nil {
+		return false, err
+	}
+	t := newTally(d.kind)
+	if err := t.readHours(ctx, tx, d); err != nil {
+		return false, fmt.Errorf("sum up the day: %w", err)
+	}
 	if err := s.at(ctx, "day read"); err != nil {
 		return false, err
 	}
-	if _, err := tx.Exec(ctx, computeSettings); err != nil {
+	if err := t.writeKeys(ctx, tx, "aggregated_days", d.start, slices.Collect(maps.Values(t.keys))); err != nil {
 		return false, err
 	}
-	for _, sql := range []string{clearDayMetrics, clearDayTotals} {
-		if err := s.exec(ctx, tx, "old day cleared", sql, d.kind, d.start); err != nil {
-			return false, err
+	if err := t.writeTotals(ctx, tx, "day", d.start); err != nil {
+		return false, err
+	}
+	if err := s.at(ctx, "day written"); err != nil {
+		return false, err
+	}
+	return true, s.exec(ctx, tx, "day receipt", writeDayReceipt, d.kind, d.start, t.rows, runID)
+}
+
+// readHours adds the day's hours, key by key and app by app. Counts and
+// histograms are added, sets of users united, distributions added by item.
+func (t *tally) readHours(ctx context.Context, tx pgx.Tx, d day) error {
+	t.users.asNumbers = true
+	for _, sql := range []string{readDayKeys, readDayTotals} {
+		rows, err := tx.Query(ctx, sql, d.kind, d.start)
+		if err != nil {
+			return err
+		}
+		if err := t.readSums(rows, sql == readDayTotals); err != nil {
+			return err
 		}
 	}
-	for _, sql := range []string{sumDayMetrics, sumDayTotals} {
-		if err := s.exec(ctx, tx, "day summed", sql, d.kind, d.start); err != nil {
-			return false, fmt.Errorf("sum up the day: %w", err)
+	for _, s := range t.keys {
+		t.rows += s.n
+	}
+	return nil
+}
+
+// readSums adds rows that are sums already.
+func (t *tally) readSums(rows pgx.Rows, totals bool) error {
+	defer rows.Close()
+	for rows.Next() {
+		o := sum{histogram: new(stats.Histogram)}
+		var values, histogram []byte
+		var check pgtype.Numeric
+		err := rows.Scan(&o.app, &o.path, &o.method, &o.eventType, &values, &o.n, &check, &o.errors, &o.anonymous, &o.successes,
+			&o.failures, &o.msSum, &o.msMin, &o.msMax, &histogram, nil)
+		if err != nil {
+			return err
+		}
+		if o.checksum, err = asChecksum(check); err != nil {
+			return err
+		}
+		users := rows.RawValues()
+		if err := o.users.AddBinary(users[len(users)-1]); err != nil {
+			return err
+		}
+		if err := o.histogram.AddEncoded(histogram, o.msMin, o.msMax); err != nil {
+			return err
+		}
+		s := t.sumFor(&o, totals)
+		s.add(&o)
+		if err := s.addValues(values); err != nil {
+			return err
 		}
 	}
-	return true, s.exec(ctx, tx, "day receipt", writeDayReceipt, d.kind, d.start, runID)
+	return rows.Err()
+}
+
+// sumFor is the day's sum that an hour's belongs to.
+func (t *tally) sumFor(o *sum, total bool) *sum {
+	var s *sum
+	if total {
+		s = t.apps[o.app]
+	} else {
+		s = t.key([]byte(o.app), []byte(o.path+o.eventType), []byte(o.method))
+	}
+	if s == nil {
+		s = &sum{app: o.app, total: true}
+		t.apps[o.app] = s
+	}
+	if s.histogram == nil {
+		s.histogram = new(stats.Histogram)
+	}
+	return s
+}
+
+// addValues adds the distributions in aggregated_values.
+func (s *sum) addValues(values []byte) error {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(values, &all); err != nil {
+		return err
+	}
+	for d, name := range distributionNames {
+		raw, there := all[name]
+		if !there {
+			continue
+		}
+		var items map[string]int64
+		if err := json.Unmarshal(raw, &items); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		for item, n := range items {
+			s.distributions[d].add(item, n)
+		}
+	}
+	return nil
+}
+
+// asChecksum reads a numeric without decimals.
+func asChecksum(n pgtype.Numeric) (checksum, error) {
+	if !n.Valid || n.NaN || n.Exp < 0 {
+		return checksum{}, fmt.Errorf("checksum %v is no whole number", n)
+	}
+	whole := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n.Exp)), nil)
+	return checksum{rest: whole.Mul(whole, n.Int)}, nil
 }
 
 // daysToSum lists the closed days that have receipts of hours and no receipt of
@@ -66,63 +174,19 @@ SELECT NOT EXISTS (SELECT FROM day_receipts WHERE metric_type = $1 AND time_buck
         WHERE h >= (SELECT purged_before FROM purge_line)
           AND NOT EXISTS (SELECT FROM hour_receipts WHERE metric_type = $1 AND time_bucket = h))`
 
+	sumsOf = `aggregated_values, sample_count, id_checksum, error_count, anonymous_count, success_count, failure_count,
+       response_time_sum, response_time_min, response_time_max, histogram, users`
+
+	readDayKeys = `
+SELECT app, endpoint_path, method, event_type, ` + sumsOf + ` FROM aggregated_metrics
+ WHERE metric_type = $1 AND time_bucket >= $2 AND time_bucket < $2 + interval '24 hours' ORDER BY time_bucket`
+
+	readDayTotals = `
+SELECT app, '', '', '', ` + sumsOf + ` FROM aggregated_totals
+ WHERE resolution = 'hour' AND metric_type = $1 AND time_bucket >= $2 AND time_bucket < $2 + interval '24 hours' ORDER BY time_bucket`
+
 	writeDayReceipt = `
-INSERT INTO day_receipts (metric_type, time_bucket, source_rows, run_id)
-SELECT $1, $2, coalesce(sum(source_rows), 0)::bigint, $3 FROM hour_receipts
- WHERE metric_type = $1 AND time_bucket >= $2 AND time_bucket < $2 + interval '24 hours'
+INSERT INTO day_receipts (metric_type, time_bucket, source_rows, run_id) VALUES ($1, $2, $3, $4)
 ON CONFLICT (metric_type, time_bucket) DO UPDATE
    SET source_rows = excluded.source_rows, run_id = excluded.run_id, aggregated_at = now()`
 )
-
-var (
-	sumDayMetrics = sumSQL("aggregated_metrics", "", "aggregated_days", "", "app, endpoint_path, method, event_type")
-	sumDayTotals  = sumSQL("aggregated_totals", "resolution = 'hour' AND", "aggregated_totals", "resolution, ", "app")
-)
-
-// sumSQL is the statement that adds up a day's rows of source, key by key:
-// counts and histograms by adding, sets of users by union, and every object in
-// aggregated_values item by item.
-//
-//	$1 kind, $2 start of the day
-func sumSQL(source, only, target, resolution, keys string) string {
-	return strings.NewReplacer("{source}", source, "{only}", only, "{target}", target, "{resolution}", resolution,
-		"{'day'}", strings.ReplaceAll(resolution, "resolution", "'day'"), "{keys}", keys).Replace(sumTemplate)
-}
-
-const sumTemplate = `
-WITH hour AS MATERIALIZED (
-    -- Appending nothing takes the histogram out of TOAST once, and not once a byte.
-    SELECT dense_rank() OVER (ORDER BY {keys}) AS k, {keys}, aggregated_values, sample_count, id_checksum, error_count,
-           anonymous_count, success_count, failure_count, response_time_sum, response_time_min, response_time_max,
-           histogram || ''::bytea AS histogram, users
-      FROM {source} WHERE {only} metric_type = $1 AND time_bucket >= $2 AND time_bucket < $2 + interval '24 hours'),
-key AS (
-    SELECT k, {keys}, sum(sample_count)::bigint AS n, sum(id_checksum) AS checksum, sum(error_count)::bigint AS errors,
-           sum(anonymous_count)::bigint AS anonymous, sum(success_count)::bigint AS successes, sum(failure_count)::bigint AS failures,
-           sum(response_time_sum) AS ms_sum, min(response_time_min) AS ms_min, max(response_time_max) AS ms_max
-      FROM hour GROUP BY k, {keys}),
-histograms AS (
-    SELECT k, string_agg(histogram_word(bucket, n), '' ORDER BY bucket) AS histogram
-      FROM (SELECT k, b.bucket, sum(b.n)::bigint AS n FROM hour, histogram_buckets(histogram) AS b GROUP BY 1, 2) h GROUP BY k),
-sets AS (SELECT k, array_agg(u ORDER BY u) AS users FROM (SELECT DISTINCT k, unnest(users) AS u FROM hour) u GROUP BY k),
-distributions AS (
-    SELECT k, jsonb_object_agg(name, items) AS d
-      FROM (SELECT k, name, jsonb_object_agg(item, n) AS items
-              FROM (SELECT k, v.key AS name, i.key AS item, sum(i.value::bigint)::bigint AS n
-                      FROM hour, jsonb_each(aggregated_values) AS v,
-                           jsonb_each_text(CASE jsonb_typeof(v.value) WHEN 'object' THEN v.value ELSE '{}' END) AS i
-                     GROUP BY 1, 2, 3) item
-             GROUP BY 1, 2) named
-     GROUP BY k)
-INSERT INTO {target} ({resolution}metric_type, time_bucket, {keys}, aggregated_values, sample_count, id_checksum, error_count,
-       anonymous_count, success_count, failure_count, response_time_sum, response_time_min, response_time_max, histogram, users)
-SELECT {'day'}$1, $2, {keys},
-       CASE $1::text WHEN 'performance' THEN
-           jsonb_build_object('avg_response_time_ms', ms_sum / n, 'min_response_time_ms', ms_min, 'max_response_time_ms', ms_max,
-               'total_requests', n, 'error_count', errors, 'error_rate', errors::float8 / n)
-       ELSE
-           jsonb_build_object('total_events', n, 'unique_users', coalesce(cardinality(users), 0), 'success_count', successes,
-               'failure_count', failures, 'success_rate', successes::float8 / nullif(successes + failures, 0))
-       END || coalesce(d, '{}'),
-       n, checksum, errors, anonymous, successes, failures, ms_sum, ms_min, ms_max, coalesce(histogram, ''), coalesce(users, '{}')
-  FROM key LEFT JOIN histograms USING (k) LEFT JOIN sets USING (k) LEFT JOIN distributions USING (k)`

@@ -179,7 +179,7 @@ func (w *work) retry(ctx context.Context, f func(tx pgx.Tx, attempt int) error) 
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
-		case postgres.Classify(err) == postgres.Clash || errors.Is(err, errSameHash):
+		case postgres.Classify(err) == postgres.Clash:
 			w.metrics.clashes.Inc()
 			if clashed++; clashed >= clashes {
 				return fmt.Errorf("gave up after %d clashes with writers or other runs: %w", clashes, err)

@@ -1,0 +1,211 @@
+package aggregate
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/stats"
+)
+
+// badRow is a raw row that cannot be aggregated: a fault of the hour's content.
+type badRow struct{ reason string }
+
+func (b badRow) Error() string { return b.reason }
+
+// The raw rows of an hour, as addRequest and addEvent read them.
+const (
+	readRequests = `
+SELECT app, endpoint, method, status_code, response_time_ms, user_id, error_type, app_version, uuid_hash_extended(id, 0), "timestamp"
+  FROM performance_metrics WHERE "timestamp" >= $1 AND "timestamp" < $2`
+
+	readEvents = `
+SELECT app, event_type, user_id, success, page_name, element_id, app_version, uuid_hash_extended(id, 0), "timestamp"
+  FROM usage_events WHERE "timestamp" >= $1 AND "timestamp" < $2`
+)
+
+// binaryResults asks for Postgres' binary form of every column.
+var binaryResults = pgx.QueryResultFormats{pgx.BinaryFormatCode}
+
+// read adds the rows of a query. It takes the values where they lie in the
+// connection's buffer: an hour has many, and few texts among them are new.
+func (t *tally) read(rows pgx.Rows, each func() error) error {
+	defer rows.Close()
+	add := t.addRequest
+	if t.kind == event.KindUsage {
+		add = t.addEvent
+	}
+	for rows.Next() {
+		if err := add(rows.RawValues()); err != nil {
+			return err
+		}
+		if err := each(); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (t *tally) addRequest(v [][]byte) error {
+	s := t.key(v[0], v[1], v[2])
+	status := int(int16(binary.BigEndian.Uint16(v[3]))) //nolint:gosec // two's complement is the encoding
+	ms := math.Float64frombits(binary.BigEndian.Uint64(v[4]))
+	if math.IsNaN(ms) || math.IsInf(ms, 0) {
+		return badRow{fmt.Sprintf("%s %s of %s: a response time is not a finite number", s.method, s.path, s.app)}
+	}
+	if s.n == 0 {
+		s.msMin, s.msMax = ms, ms
+	}
+	s.msSum, s.msMin, s.msMax = s.msSum+ms, min(s.msMin, ms), max(s.msMax, ms)
+	if s.histogram != nil {
+		s.histogram.Add(ms)
+	} else {
+		s.values = append(s.values, ms)
+	}
+	s.distributions[statusCodes].addBytes(statusText[max(0, min(status, len(statusText)-1))], 1)
+	if status >= 400 {
+		s.errors++
+		s.distributions[errorTypes].addBytes(v[6], 1)
+	}
+	if v[5] == nil {
+		s.anonymous++
+	} else {
+		s.users.Add(t.users.index(v[5]))
+	}
+	t.count(s, v[7], v[8], v[9])
+	return nil
+}
+
+func (t *tally) addEvent(v [][]byte) error {
+	s := t.key(v[0], v[1], nil)
+	s.users.Add(t.users.index(v[2]))
+	if v[3] != nil {
+		if v[3][0] != 0 {
+			s.successes++
+		} else {
+			s.failures++
+		}
+	}
+	if v[4] != nil {
+		s.distributions[pages].addBytes(v[4], 1)
+	}
+	if v[5] != nil {
+		s.distributions[elements].addBytes(v[5], 1)
+	}
+	t.count(s, v[6], v[7], v[8])
+	return nil
+}
+
+// count is what rows of both kinds have in common.
+func (t *tally) count(s *sum, version, hash, at []byte) {
+	h := int64(binary.BigEndian.Uint64(hash)) //nolint:gosec // two's complement is the encoding
+	t.last = s
+	s.n++
+	s.checksum.add(h)
+	t.rows++
+	t.checksum.add(h)
+	t.seen(s, version, int64(binary.BigEndian.Uint64(at))) //nolint:gosec // as above
+}
+
+// statusText are the texts of status codes, made once.
+var statusText = func() (texts [1000][]byte) {
+	for i := range texts {
+		texts[i] = fmt.Append(nil, i)
+	}
+	return texts
+}()
+
+// The bounds of an hour whose keys are all held at once.
+const (
+	maxRowsAtOnce = 1_000_000
+	maxKeysAtOnce = 10_000
+	fetchRows     = 10_000 // of a larger one
+)
+
+// errTooLarge says that an hour is done key by key.
+var errTooLarge = errors.New("more than is held at once")
+
+// within watches the bounds while rows are read.
+func (t *tally) within(limits limits) func() error {
+	return func() error {
+		if t.rows > int64(limits.rows) || len(t.keys) > limits.keys {
+			return errTooLarge
+		}
+		return nil
+	}
+}
+
+// limits are the bounds, which tests lower.
+type limits struct{ rows, keys, fetch int }
+
+// numberUsers has the database number the users that came since the last time.
+func (t *tally) numberUsers(ctx context.Context, tx pgx.Tx) error {
+	u := &t.users
+	from := len(u.numbers)
+	if from == len(u.ids) {
+		return nil
+	}
+	u.numbers = append(u.numbers, make([]int32, len(u.ids)-from)...)
+	rows, err := tx.Query(ctx, numberUsers, u.ids[from:])
+	if err != nil {
+		return err
+	}
+	var id string
+	var number int32
+	left := len(u.ids) - from
+	_, err = pgx.ForEachRow(rows, []any{&id, &number}, func() error {
+		u.numbers[u.local[id]-1] = number
+		left--
+		return nil
+	})
+	if err == nil && left != 0 {
+		err = fmt.Errorf("%d users got no number", left)
+	}
+	return err
+}
+
+// Numbers are spent only on users that are new: a conflict would spend one too.
+const numberUsers = `
+WITH known AS (SELECT user_id, user_number FROM user_numbers WHERE user_id = ANY($1)),
+fresh AS (
+    INSERT INTO user_numbers (user_id)
+    SELECT id FROM unnest($1::text[]) AS id WHERE NOT EXISTS (SELECT FROM known WHERE known.user_id = id) ORDER BY id
+    ON CONFLICT DO NOTHING RETURNING user_id, user_number)
+SELECT * FROM known UNION ALL SELECT * FROM fresh`
+
+// finished takes out the keys that no further row can belong to when rows come
+// in the order of keys: all but the last one read, or all when there are no more.
+func (t *tally) finished(more bool) []*sum {
+	var out []*sum
+	for key, s := range t.keys {
+		if more && s == t.last {
+			continue
+		}
+		out = append(out, s)
+		delete(t.keys, key)
+	}
+	return out
+}
+
+// spill moves the values into a histogram: there are too many to hold.
+func (s *sum) spill() {
+	s.histogram = new(stats.Histogram)
+	for _, v := range s.values {
+		s.histogram.Add(v)
+	}
+	s.values = nil
+}
+
+// literal puts an hour's bounds into a query, for a statement that takes no
+// parameters.
+func literal(sql string, h hour) string {
+	quote := func(t time.Time) string { return "'" + t.Format(time.RFC3339) + "'" }
+	return strings.NewReplacer("$1", quote(h.start), "$2", quote(h.end())).Replace(sql)
+}
