@@ -34,7 +34,11 @@ const goOn = async (id: string): Promise<void> => {
 };
 
 /** Names the cause, if it has one, to a request of our own origin, by `headers[set](name, value)`. */
-const mark = <S extends string>(url: string, headers: Record<S, (name: string, value: string) => void>, set: S): string | undefined => {
+const mark = <S extends string>(
+  url: string,
+  headers: Record<S, (name: string, value: string) => void>,
+  set: S,
+): string | undefined => {
   const id = cause();
   if (!id || new URL(url, document.baseURI).origin !== origin) return;
   headers[set]('X-Lakepulse-Interaction-Id', id);

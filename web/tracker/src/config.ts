@@ -36,6 +36,6 @@ export const guard =
     }
   };
 
-/** Listens in the capture phase, before anything on the page can stop the event, and without ever throwing into the page's event dispatch. */
+/** Listens in the capture phase, before anything on the page can stop the event, and never throws into its dispatch. */
 export const on = <E extends Event>(type: string, work: (event: E) => void): void =>
   addEventListener(type, guard(work) as EventListener, true);
