@@ -52,6 +52,6 @@ export default tseslint.config(
   {
     files: ["public/**/*.js", "scripts/**/*.mjs", "eslint.config.js"],
     ...tseslint.configs.disableTypeChecked,
-    languageOptions: { globals: { document: "readonly", localStorage: "readonly", matchMedia: "readonly", console: "readonly", process: "readonly", URL: "readonly" }, parserOptions: { project: null } },
+    languageOptions: { globals: { performance: "readonly", requestAnimationFrame: "readonly", document: "readonly", localStorage: "readonly", matchMedia: "readonly", console: "readonly", process: "readonly", URL: "readonly" }, parserOptions: { project: null } },
   },
 );

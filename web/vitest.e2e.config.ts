@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["e2e/**/*.e2e.ts"],
     environment: "node",
+    globalSetup: ["e2e/global.ts"],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     // One browser at a time: the machines that run this have two cores.

@@ -2,23 +2,20 @@ import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
 
 import { startBrowser } from "./browser.ts";
-import { startTarget, type Target } from "./target.ts";
 
 const folder = fileURLToPath(new URL("./screenshots/", import.meta.url));
 
 let browser: Browser;
-let target: Target;
 
 beforeAll(async () => {
   mkdirSync(folder, { recursive: true });
-  [browser, target] = await Promise.all([startBrowser(), startTarget()]);
+  browser = await startBrowser();
 });
 afterAll(async () => {
   await browser.close();
-  await target.close();
 });
 
 const views = {
@@ -39,7 +36,7 @@ for (const theme of ["light", "dark"] as const) {
     test(`every view is drawn, ${theme}, ${size}`, async () => {
       const page = await browser.newPage({ viewport, colorScheme: theme });
       for (const [name, address] of Object.entries(views)) {
-        await page.goto(target.url + address);
+        await page.goto(inject("url") + address);
         await page.locator("main h1").waitFor();
         await page.waitForLoadState("networkidle");
         await page.screenshot({ path: `${folder}${name}-${size}-${theme}.png`, fullPage: true, animations: "disabled" });

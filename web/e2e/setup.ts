@@ -1,8 +1,7 @@
 import type { Browser, BrowserContextOptions, Page, Response } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, inject } from "vitest";
 
 import { startBrowser } from "./browser.ts";
-import { startTarget, type Target } from "./target.ts";
 
 export interface Opened {
   readonly page: Page;
@@ -17,25 +16,23 @@ export interface Stage {
   readonly openWith: (prepare: (page: Page) => Promise<unknown>, address?: string, options?: BrowserContextOptions) => Promise<Opened>;
 }
 
-/** One browser and one target for a file of tests; a fresh context for each page. */
+/** One browser for a file of tests; a fresh context for each page. */
 export function stage(): Stage {
   let browser: Browser | undefined;
-  let target: Target | undefined;
   const opened: Opened[] = [];
 
   beforeAll(async () => {
-    [browser, target] = await Promise.all([startBrowser(), startTarget()]);
+    browser = await startBrowser();
   });
   afterEach(async () => {
     await Promise.all(opened.splice(0).map(({ page }) => page.context().close()));
   });
   afterAll(async () => {
     await browser?.close();
-    await target?.close();
   });
 
   const openWith: Stage["openWith"] = async (prepare, address = "/", options = {}) => {
-    if (browser === undefined || target === undefined) throw new Error("the stage is set up before all tests");
+    if (browser === undefined) throw new Error("the stage is set up before all tests");
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
     const page = await context.newPage();
     const complaints: string[] = [];
@@ -45,7 +42,7 @@ export function stage(): Stage {
     page.on("pageerror", (error) => complaints.push(error.message));
     opened.push({ page, complaints });
     await prepare(page);
-    await page.goto(target.url + address);
+    await page.goto(inject("url") + address);
     return { page, complaints };
   };
 

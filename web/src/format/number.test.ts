@@ -17,7 +17,7 @@ describe("durations", () => {
 
   test("what is not known is a dash without a unit", () => expect(duration(null)).toEqual({ value: "–", unit: "" }));
 
-  test("columns keep one unit", () => expect([0.94, 31.24, 118.4, 1204.4, null].map(milliseconds)).toEqual(["0.9", "31.2", "118", "1,204", "–"]));
+  test("columns keep one unit", () => expect([0, 0.04, 0.94, 31.24, 118.4, 1204.4, null].map(milliseconds)).toEqual(["0.0", "<0.1", "0.9", "31.2", "118", "1,204", "–"]));
 });
 
 describe("counts", () => {

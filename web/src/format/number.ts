@@ -29,6 +29,7 @@ export function durationText(milliseconds: number | null): string {
 /** Milliseconds for columns, where one unit keeps the digits aligned: `31.2`, `1,204`. */
 export function milliseconds(value: number | null): string {
   if (value === null) return none;
+  if (value > 0 && value < 0.05) return "<0.1";
   return value >= 1000 ? whole.format(value) : value.toFixed(value < 100 ? 1 : 0);
 }
 

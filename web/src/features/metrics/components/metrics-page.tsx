@@ -1,5 +1,3 @@
-import { useState } from "react";
-
 import { ChartPanel } from "@/charts/chart-panel";
 import { eventSeries } from "@/charts/series";
 import { TallyPanel } from "@/charts/tally-panel";
@@ -66,24 +64,10 @@ interface UsageChartsProps {
 
 function UsageCharts({ overTime, usage }: UsageChartsProps) {
   const { view } = useView();
-  const [label] = useState("Events over time by type");
   return (
     <>
       <Loadable loaded={overTime} what="events over time" className="h-72">
-        {(data) => (
-          <ChartPanel
-            name="events"
-            title="Events over time"
-            label={`${label}, ${count(data.points.reduce((sum, point) => sum + (point.events ?? 0), 0))} events`}
-            points={data.points}
-            interval={data.interval}
-            series={eventSeries(usage.data?.types.map(({ name }) => name) ?? [])}
-            trust={data.trust}
-            figures="counts"
-            axis={count}
-            height="h-60"
-          />
-        )}
+        {(data) => <EventChart overTime={data} types={usage.data?.types.map(({ name }) => name) ?? []} />}
       </Loadable>
       <Loadable loaded={usage} what="usage metrics" className="h-96">
         {(data) => (
@@ -94,5 +78,23 @@ function UsageCharts({ overTime, usage }: UsageChartsProps) {
         )}
       </Loadable>
     </>
+  );
+}
+
+function EventChart({ overTime, types }: { readonly overTime: OverTime; readonly types: readonly string[] }) {
+  const events = overTime.points.reduce((sum, point) => sum + (point.events ?? 0), 0);
+  return (
+    <ChartPanel
+      name="events"
+      title="Events over time"
+      label={`Events over time by type, ${count(events)} events`}
+      points={overTime.points}
+      interval={overTime.interval}
+      series={eventSeries(types)}
+      trust={{ ...overTime.trust, n: events }}
+      figures="counts"
+      axis={count}
+      height="h-60"
+    />
   );
 }

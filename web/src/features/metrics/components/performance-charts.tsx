@@ -24,7 +24,9 @@ export function PerformanceCharts({ overTime }: { readonly overTime: OverTime })
   const requestsOf = (point: Point): View =>
     onPage(view, "requests", { range: { kind: "custom", start: point.time, end: endOf(point) } });
 
-  const shared = { points, interval, trust, deploys, group: "performance", onSelect: select, to: requestsOf };
+  // The answer counts requests and events together; these charts show requests.
+  const requests = { ...trust, n: total(points, (point) => point.requests) };
+  const shared = { points, interval, trust: requests, deploys, group: "performance", onSelect: select, to: requestsOf };
   return (
     <div className="flex flex-col gap-4">
       <ChartPanel {...shared} name="response" title="Response time" label={latencyLabel(points)} series={latencySeries} tooltip={all} figures="percentiles" axis={durationText} height="h-72" />
