@@ -68,7 +68,12 @@ func StartNATS(cfg NATSConfig, logger *slog.Logger) (*NATS, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.start(); err != nil {
+	err = n.start()
+	if err != nil && cfg.Port == 0 { // somebody took the port between choosing and binding
+		n.options.Port = server.RANDOM_PORT
+		err = n.start()
+	}
+	if err != nil {
 		n.unlock()
 		return nil, err
 	}
@@ -115,6 +120,9 @@ func natsOptions(cfg NATSConfig, storeDir, passwordHash string) server.Options {
 	port := cfg.Port
 	if port == 0 {
 		port = server.RANDOM_PORT
+		if free, err := FreePort(); err == nil {
+			port = free
+		}
 	}
 	return server.Options{
 		ServerName: "lakepulse",

@@ -149,17 +149,3 @@ func (c *Cluster) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// freePorts finds n different free ports.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		listener, listenErr := net.Listen("tcp", "127.0.0.1:0")
-		if listenErr != nil {
-			return nil, errors.Join(fmt.Errorf("find a free port: %w", listenErr), err)
-		}
-		// Open until all are chosen, or the same port could come twice.
-		defer func() { err = errors.Join(err, listener.Close()) }()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}

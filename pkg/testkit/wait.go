@@ -2,11 +2,14 @@ package testkit
 
 import (
 	"net"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/lakepulse/lakepulse/pkg/embedded"
 )
 
 const (
@@ -89,10 +92,9 @@ func Receive[T any](t testing.TB, what string, ch <-chan T) T {
 // it before it is used: where a server can be given port 0, do that instead.
 func FreeAddr(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := embedded.FreePort()
 	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	return listener.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // FreePort is the port of a FreeAddr.

@@ -72,7 +72,7 @@ func (f source) performance(s *trace.Span) (event.Performance, bool) {
 		StatusCode: statusOf(a, s), ResponseTimeMS: float64(took) / 1e6,
 		UserID:        cut(cmp.Or(a.text("enduser.id"), a.text("user.id"))),
 		SessionID:     cut(a.text("session.id")),
-		InteractionID: cut(a.text("http.request.header.x-lakepulse-interaction-id")),
+		InteractionID: cut(cmp.Or(a.text("http.request.header.x-lakepulse-interaction-id"), a.text("http.request.header.x_lakepulse_interaction_id"))),
 		TraceID:       hex.EncodeToString(s.GetTraceId()),
 	}
 	if p.IsError() {

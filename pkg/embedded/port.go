@@ -1,0 +1,51 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// Servers that restart come back to their port. So it is taken from below the
+// range that systems give to outgoing connections: one of those, on its way
+// elsewhere, would else sit on the port while its server is down.
+const (
+	firstPort = 15000
+	lastPort  = 32000
+	lookTries = 50
+)
+
+// FreePort finds a loopback port that nobody listens on.
+func FreePort() (int, error) {
+	ports, err := freePorts(1)
+	if err != nil {
+		return 0, err
+	}
+	return ports[0], nil
+}
+
+// freePorts finds n different free ports.
+func freePorts(n int) (ports []int, err error) {
+	for range n {
+		listener, listenErr := listenSomewhere()
+		if listenErr != nil {
+			return nil, errors.Join(fmt.Errorf("find a free port: %w", listenErr), err)
+		}
+		// Open until all are chosen, or the same port could come twice.
+		defer func() { err = errors.Join(err, listener.Close()) }()
+		ports = append(ports, listener.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+func listenSomewhere() (net.Listener, error) {
+	for range lookTries {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return l, nil
+		}
+	}
+	return net.Listen("tcp", "127.0.0.1:0") // a crowded machine: any port is better than none
+}
