@@ -25,14 +25,15 @@ type coverage struct {
 	complete map[event.Kind]*standing
 }
 
-// standing is which hours and days of a kind stand in aggregates, by Unix time.
-type standing struct{ hours, days map[int64]bool }
+// standing is which hours and days of a kind stand in aggregates, by Unix time,
+// and how many rows each was made from.
+type standing struct{ hours, days map[int64]int64 }
 
-const settledHours = `SELECT r.metric_type, r.time_bucket FROM hour_receipts r
+const settledHours = `SELECT r.metric_type, r.time_bucket, r.source_rows FROM hour_receipts r
 	WHERE r.time_bucket >= ? AND r.time_bucket < ? AND NOT EXISTS
 	(SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket = r.time_bucket)`
 
-const settledDays = `SELECT r.metric_type, r.time_bucket FROM day_receipts r
+const settledDays = `SELECT r.metric_type, r.time_bucket, r.source_rows FROM day_receipts r
 	WHERE r.time_bucket >= ? AND r.time_bucket < ? AND NOT EXISTS
 	(SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket >= r.time_bucket
 	    AND m.time_bucket < r.time_bucket + interval '24 hours')`
@@ -41,7 +42,7 @@ const settledDays = `SELECT r.metric_type, r.time_bucket FROM day_receipts r
 func readCoverage(ctx context.Context, tx pgx.Tx, from, to time.Time) (*coverage, error) {
 	c := &coverage{complete: map[event.Kind]*standing{}}
 	for _, kind := range event.Kinds() {
-		c.complete[kind] = &standing{hours: map[int64]bool{}, days: map[int64]bool{}}
+		c.complete[kind] = &standing{hours: map[int64]int64{}, days: map[int64]int64{}}
 	}
 	var purged, stored *time.Time
 	err := tx.QueryRow(ctx, `SELECT (SELECT purged_before FROM purge_line WHERE isfinite(purged_before)),
@@ -58,32 +59,42 @@ func readCoverage(ctx context.Context, tx pgx.Tx, from, to time.Time) (*coverage
 	var hours, days statement
 	hours.add(settledHours, from.Truncate(time.Hour), to)
 	err = collect(ctx, tx, &hours, "read hour receipts", func(rows pgx.Rows) error {
-		return c.take(rows, func(s *standing) map[int64]bool { return s.hours })
+		return c.take(rows, func(s *standing) map[int64]int64 { return s.hours })
 	})
 	if err != nil {
 		return nil, err
 	}
 	days.add(settledDays, from.Truncate(day), to)
 	return c, collect(ctx, tx, &days, "read day receipts", func(rows pgx.Rows) error {
-		return c.take(rows, func(s *standing) map[int64]bool { return s.days })
+		return c.take(rows, func(s *standing) map[int64]int64 { return s.days })
 	})
 }
 
-func (c *coverage) take(rows pgx.Rows, set func(*standing) map[int64]bool) error {
+func (c *coverage) take(rows pgx.Rows, set func(*standing) map[int64]int64) error {
 	var kind event.Kind
 	var at time.Time
-	if err := rows.Scan(&kind, &at); err != nil {
+	var n int64
+	if err := rows.Scan(&kind, &at, &n); err != nil {
 		return err
 	}
 	if s := c.complete[kind]; s != nil {
-		set(s)[at.Unix()] = true
+		set(s)[at.Unix()] = n
 	}
 	return nil
 }
 
 // settled reports whether an hour's rows all stand in its aggregates.
 func (c *coverage) settled(kind event.Kind, hour time.Time) bool {
-	return hour.Before(c.purged) || c.complete[kind].hours[hour.Unix()]
+	_, receipt := c.complete[kind].hours[hour.Unix()]
+	return receipt || hour.Before(c.purged)
+}
+
+// rows is how many raw rows an hour has, as far as receipts know.
+func (c *coverage) rows(hour time.Time) (n int64) {
+	for _, s := range c.complete {
+		n += s.hours[hour.Unix()]
+	}
+	return n
 }
 
 // reading is what answers a stretch of time for one kind: every moment of it
@@ -136,7 +147,8 @@ func (c *coverage) fromAggregates(kind event.Kind, piece span, p preference) boo
 // wholeDay reports whether at begins a UTC day that daily aggregates answer.
 func (c *coverage) wholeDay(kind event.Kind, at, to time.Time, p preference) (end time.Time, ok bool) {
 	end = at.Add(day)
-	if p.noDays || !at.Equal(at.Truncate(day)) || end.After(to) || !c.complete[kind].days[at.Unix()] {
+	_, receipt := c.complete[kind].days[at.Unix()]
+	if p.noDays || !receipt || !at.Equal(at.Truncate(day)) || end.After(to) {
 		return end, false
 	}
 	for hour := at; hour.Before(end); hour = hour.Add(time.Hour) {

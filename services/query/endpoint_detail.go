@@ -43,7 +43,7 @@ func (s *Service) getEndpointDetail(ctx context.Context, _ auth.Caller, req seri
 			return err
 		}
 		read := v.whole(event.KindPerformance)
-		total, err := tallyRequests(ctx, tx, read, req.filter)
+		total, err := v.requests(ctx, tx, req.filter)
 		if err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (s *Service) getEndpointDetail(ctx context.Context, _ auth.Caller, req seri
 			return err
 		}
 		resp.Metrics, resp.Interval, resp.DataPoints = total.metrics(users.count(req.anonymous)), b.interval, series.list(v, b)
-		resp.Sources = v.provenance(total.n, read)
+		resp.Sources = v.provenance(total.n, true, read)
 		if resp.StatusCodes, resp.ErrorTypes, err = tallyOutcomes(ctx, tx, read, req.filter); err != nil {
 			return err
 		}

@@ -42,8 +42,7 @@ func (s *Service) getPerformance(ctx context.Context, _ auth.Caller, req perform
 		if err != nil {
 			return err
 		}
-		read := v.whole(event.KindPerformance)
-		total, byEndpoint, err := tallyEndpoints(ctx, tx, read, req.filter)
+		total, byEndpoint, err := v.endpoints(ctx, tx, req.filter)
 		if err != nil {
 			return err
 		}
@@ -60,13 +59,37 @@ func (s *Service) getPerformance(ctx context.Context, _ auth.Caller, req perform
 		resp.Metrics = total.metrics(users.count(req.anonymous))
 		resp.Endpoints = listEndpoints(byEndpoint, trends, cut)
 		resp.TrendSliceSeconds = int64(cut.width / time.Second)
-		resp.Sources = v.provenance(total.n, read, question.events)
+		resp.Sources = v.provenance(total.n, true, v.whole(event.KindPerformance), question.events)
 		if req.compare {
 			resp.Previous, err = s.previousPerformance(ctx, tx, v, req)
 		}
 		return err
 	})
 	return resp, err
+}
+
+// endpoints tallies the requests of the view, in all and per endpoint.
+func (v *view) endpoints(ctx context.Context, tx pgx.Tx, f filter) (total *requestTally, byEndpoint map[endpointKey]*requestTally, err error) {
+	err = v.evenly(func() error {
+		total, byEndpoint, err = tallyEndpoints(ctx, tx, v.whole(event.KindPerformance), f)
+		if err != nil || !v.sharp {
+			return err
+		}
+		return sharpenEndpoints(ctx, tx, v.all(), f, total, byEndpoint)
+	})
+	return total, byEndpoint, err
+}
+
+// requests tallies the requests of the view.
+func (v *view) requests(ctx context.Context, tx pgx.Tx, f filter) (total *requestTally, err error) {
+	err = v.evenly(func() error {
+		total, err = tallyRequests(ctx, tx, v.whole(event.KindPerformance), f)
+		if err != nil || !v.sharp {
+			return err
+		}
+		return sharpen(ctx, tx, v.all(), f, []*requestTally{total})
+	})
+	return total, err
 }
 
 // previousPerformance tallies the period before, or returns nil where part of
@@ -76,7 +99,7 @@ func (s *Service) previousPerformance(ctx context.Context, tx pgx.Tx, v *view, r
 	if before == nil {
 		return nil, nil
 	}
-	total, err := tallyRequests(ctx, tx, before.whole(event.KindPerformance), req.filter)
+	total, err := before.requests(ctx, tx, req.filter)
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +118,13 @@ type trendSlices struct {
 	n     int
 }
 
-// slices returns slices that aggregates can fill: whole hours where any answer,
-// and from some weeks on whole UTC days.
+// slices returns slices that aggregates can fill: beyond half a day, and where
+// there is nothing else, whole hours; from some weeks on whole UTC days.
 func (v *view) slices() trendSlices {
 	length := v.to.Sub(v.from)
 	width := length / 24
 	switch {
-	case length <= day && !v.whole(event.KindPerformance).aggregated():
+	case length <= day/2 && !v.from.Before(v.cover.purged):
 		return countSlices(v.from, v.to, max(roundUp(width, time.Second), time.Second))
 	case length < 24*day:
 		return countSlices(v.from.Truncate(time.Hour), v.to, roundUp(width, time.Hour))
@@ -117,12 +140,26 @@ func roundUp(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit
 
 func (c trendSlices) of(t time.Time) int { return min(max(0, int(t.Sub(c.from)/c.width)), c.n-1) }
 
+// sliced is how the range is read to fill slices.
+func (v *view) sliced(cut trendSlices) reading {
+	p := v.prefer
+	p.noDays = cut.width%day != 0
+	p.split = cut.cuts
+	return v.cover.plan(event.KindPerformance, v.from, v.to, p)
+}
+
+// cuts reports whether a slice begins inside of an hour.
+func (c trendSlices) cuts(hour time.Time) bool {
+	into := hour.Sub(c.from) % c.width
+	if into < 0 {
+		into += c.width
+	}
+	return into != 0 && into+time.Hour > c.width
+}
+
 // trends counts the requests of each endpoint per slice.
 func (v *view) trends(ctx context.Context, tx pgx.Tx, f filter, cut trendSlices) (map[endpointKey][]int64, error) {
-	r := v.hourly(event.KindPerformance)
-	if cut.width%day == 0 {
-		r = v.whole(event.KindPerformance)
-	}
+	r := v.sliced(cut)
 	var st statement
 	if r.aggregated() {
 		st.add(`SELECT app, endpoint_path, method, date_bin(?::interval, time_bucket, ?), sum(sample_count)::bigint FROM (`, cut.width, cut.from)

@@ -87,7 +87,7 @@ func (s *Service) getRequests(ctx context.Context, _ auth.Caller, req requestsRe
 
 // rawProvenance says what an answer over n rows of the spans rests on.
 func (v *view) rawProvenance(n int64, spans []span) api.Provenance {
-	p := v.provenance(n)
+	p := v.provenance(n, false)
 	p.Alignment, p.EffectiveStart, p.EffectiveEnd = api.AlignmentNone, v.asked.start, v.asked.end
 	if len(spans) > 0 {
 		p.RawFrom = &spans[0].from

@@ -2,6 +2,8 @@ package query
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,9 +13,8 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/stats"
 )
 
-// requestTally is what a set of requests adds up to. Its percentiles are exact
-// where one statement over raw rows gave them, and come from the histogram
-// where parts were merged.
+// requestTally is what a set of requests adds up to. Its percentiles come from
+// the histogram until they are looked up exactly, see sharpen.
 type requestTally struct {
 	n, errors, anonymous int64
 	sum, min, max        float64 // milliseconds; 0 without requests
@@ -97,29 +98,9 @@ type endpointKey struct{ app, endpoint, method string }
 // tallyEndpoints tallies the requests of a reading, in all and per endpoint.
 func tallyEndpoints(ctx context.Context, tx pgx.Tx, r reading, f filter) (*requestTally, map[endpointKey]*requestTally, error) {
 	total, byEndpoint := new(requestTally), map[endpointKey]*requestTally{}
-	if !r.aggregated() {
-		var st statement
-		st.add(`SELECT grouping(app) = 1, coalesce(app, ''), coalesce(endpoint, ''), coalesce(method, ''), `).
-			add(exactColumns, measured).
-			add(` FROM performance_metrics WHERE `).within(r.raw).requestsOf(f).
-			add(` GROUP BY GROUPING SETS ((), (app, endpoint, method))`)
-		err := collect(ctx, tx, &st, "tally endpoints", func(rows pgx.Rows) error {
-			var all bool
-			var k endpointKey
-			t := new(requestTally)
-			err := rows.Scan(append([]any{&all, &k.app, &k.endpoint, &k.method}, t.exactTargets()...)...)
-			if all {
-				total = t
-			} else {
-				byEndpoint[k] = t
-			}
-			return err
-		})
-		return total, byEndpoint, err
-	}
 	st := mergeable(byKey, r, f, column(`app`, `app`), column(`endpoint_path`, `endpoint`), column(`method`, `method`))
 	var k endpointKey
-	err := collectParts(ctx, tx, st, "merge endpoints", []any{&k.app, &k.endpoint, &k.method}, func(p *requestPart) error {
+	err := collectParts(ctx, tx, st, "tally endpoints", []any{&k.app, &k.endpoint, &k.method}, func(p *requestPart) error {
 		if byEndpoint[k] == nil {
 			byEndpoint[k] = new(requestTally)
 		}
@@ -134,32 +115,32 @@ func tallyEndpoints(ctx context.Context, tx pgx.Tx, r reading, f filter) (*reque
 // tallyRequests tallies the requests of a reading.
 func tallyRequests(ctx context.Context, tx pgx.Tx, r reading, f filter) (*requestTally, error) {
 	total := new(requestTally)
-	if !r.aggregated() {
-		var st statement
-		st.add(`SELECT `).add(exactColumns, measured).add(` FROM performance_metrics WHERE `).within(r.raw).requestsOf(f)
-		err := collect(ctx, tx, &st, "tally requests", func(rows pgx.Rows) error { return rows.Scan(total.exactTargets()...) })
-		return total, err
-	}
 	st := mergeable(tierOf(event.KindPerformance, f), r, f)
-	return total, collectParts(ctx, tx, st, "merge requests", nil, total.add)
+	return total, collectParts(ctx, tx, st, "tally requests", nil, total.add)
+}
+
+// sharpenEndpoints gives the total and each endpoint its exact percentiles.
+func sharpenEndpoints(ctx context.Context, tx pgx.Tx, spans []span, f filter, total *requestTally, byEndpoint map[endpointKey]*requestTally) error {
+	if err := sharpen(ctx, tx, spans, f, []*requestTally{total}); err != nil {
+		return err
+	}
+	keys := slices.Collect(maps.Keys(byEndpoint))
+	sets := make([]*requestTally, len(keys))
+	for i, k := range keys {
+		sets[i] = byEndpoint[k]
+	}
+	text := func(name string, value func(endpointKey) string) setKey {
+		return keyOf("text", func(s *statement) { s.add(name) }, func(set int) string { return value(keys[set]) })
+	}
+	return sharpen(ctx, tx, spans, f, sets,
+		text(`endpoint`, func(k endpointKey) string { return k.endpoint }),
+		text(`method`, func(k endpointKey) string { return k.method }),
+		text(`app`, func(k endpointKey) string { return k.app }))
 }
 
 // tallyRequestsOver tells each the requests of every bucket in order. The tally
 // is only good until each returns.
 func tallyRequestsOver(ctx context.Context, tx pgx.Tx, r reading, f filter, b buckets, each func(time.Time, *requestTally)) error {
-	if !r.aggregated() {
-		var st statement
-		st.add(`SELECT `)
-		b.column(&st, rawTime).add(`, `).add(exactColumns, measured).
-			add(` FROM performance_metrics WHERE `).within(r.raw).requestsOf(f).add(` GROUP BY 1 ORDER BY 1`)
-		return collect(ctx, tx, &st, "tally requests over time", func(rows pgx.Rows) error {
-			var bucket time.Time
-			var t requestTally
-			err := rows.Scan(append([]any{&bucket}, t.exactTargets()...)...)
-			each(bucket, &t)
-			return err
-		})
-	}
 	st := mergeable(tierOf(event.KindPerformance, f), r, f, b.keyColumn()).add(` ORDER BY 1`)
 	var bucket, at time.Time
 	var current requestTally
@@ -169,7 +150,7 @@ func tallyRequestsOver(ctx context.Context, tx pgx.Tx, r reading, f filter, b bu
 		}
 		current.reset()
 	}
-	err := collectParts(ctx, tx, st, "merge requests over time", []any{&bucket}, func(p *requestPart) error {
+	err := collectParts(ctx, tx, st, "tally requests over time", []any{&bucket}, func(p *requestPart) error {
 		if !bucket.Equal(at) {
 			flush()
 			at = bucket
@@ -178,4 +159,27 @@ func tallyRequestsOver(ctx context.Context, tx pgx.Tx, r reading, f filter, b bu
 	})
 	flush()
 	return err
+}
+
+// tallyRequestsExactly is tallyRequestsOver with exact percentiles: it keeps a
+// histogram for each bucket, so it is for ranges of few.
+func tallyRequestsExactly(ctx context.Context, tx pgx.Tx, r reading, spans []span, f filter, b buckets, each func(time.Time, *requestTally)) error {
+	var starts []time.Time
+	var sets []*requestTally
+	err := tallyRequestsOver(ctx, tx, r, f, b, func(start time.Time, t *requestTally) {
+		set := new(requestTally)
+		set.merge(t)
+		starts, sets = append(starts, start), append(sets, set)
+	})
+	if err != nil {
+		return err
+	}
+	key := keyOf("timestamptz", func(s *statement) { b.column(s, rawTime) }, func(set int) time.Time { return starts[set] })
+	if err := sharpen(ctx, tx, spans, f, sets, key); err != nil {
+		return err
+	}
+	for i, set := range sets {
+		each(starts[i], set)
+	}
+	return nil
 }

@@ -10,15 +10,6 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
-// exactColumns tally raw rows in one go. Its parameter is the percentiles.
-const exactColumns = `count(*), count(*) FILTER (WHERE status_code >= 400), count(*) FILTER (WHERE user_id IS NULL),
-	coalesce(sum(response_time_ms), 0), coalesce(min(response_time_ms), 0), coalesce(max(response_time_ms), 0),
-	percentile_cont(?::float8[]) WITHIN GROUP (ORDER BY response_time_ms)`
-
-func (t *requestTally) exactTargets() []any {
-	return []any{&t.n, &t.errors, &t.anonymous, &t.sum, &t.min, &t.max, &t.percentiles}
-}
-
 // Columns of a part that can be merged: of an aggregate, of raw rows per
 // histogram bucket, and of these put together. The histogram comes last.
 const (

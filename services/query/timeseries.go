@@ -95,11 +95,7 @@ func (s *series) list(v *view, b buckets) []api.DataPoint {
 func (v *view) series(ctx context.Context, tx pgx.Tx, req seriesRequest, b buckets) (*series, error) {
 	s := &series{points: map[int64]*api.DataPoint{}}
 	if req.requests() {
-		err := tallyRequestsOver(ctx, tx, v.over(event.KindPerformance, b), req.filter, b, func(bucket time.Time, t *requestTally) {
-			t.describe(s.at(bucket))
-			s.n += t.n
-		})
-		if err != nil {
+		if err := v.requestsOver(ctx, tx, req.filter, b, s); err != nil {
 			return nil, err
 		}
 	}
@@ -123,15 +119,29 @@ func (v *view) series(ctx context.Context, tx pgx.Tx, req seriesRequest, b bucke
 	return s, err
 }
 
+// requestsOver fills the points with the requests of each bucket.
+func (v *view) requestsOver(ctx context.Context, tx pgx.Tx, f filter, b buckets, s *series) error {
+	describe := func(bucket time.Time, t *requestTally) {
+		t.describe(s.at(bucket))
+		s.n += t.n
+	}
+	if !v.sharp {
+		return tallyRequestsOver(ctx, tx, v.over(event.KindPerformance, b), f, b, describe)
+	}
+	return v.evenly(func() error {
+		return tallyRequestsExactly(ctx, tx, v.over(event.KindPerformance, b), v.all(), f, b, describe)
+	})
+}
+
 // provenance says what the series rests on.
 func (s *series) provenance(v *view, req seriesRequest, b buckets) api.Provenance {
 	if !req.requests() {
-		return v.provenance(s.n, reading{}, v.over(event.KindUsage, b))
+		return v.provenance(s.n, false, v.over(event.KindUsage, b))
 	}
 	if !req.events() {
-		return v.provenance(s.n, v.over(event.KindPerformance, b))
+		return v.provenance(s.n, true, v.over(event.KindPerformance, b))
 	}
-	return v.provenance(s.n, v.over(event.KindPerformance, b), v.over(event.KindUsage, b))
+	return v.provenance(s.n, true, v.over(event.KindPerformance, b), v.over(event.KindUsage, b))
 }
 
 func countEvents(p *api.DataPoint, name string, n int64) {

@@ -63,7 +63,7 @@ func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest)
 		resp.Interval, resp.ActiveUsers, resp.Metrics = b.interval, points, tally.metrics()
 		resp.Metrics.UniqueUsers, resp.Metrics.ActiveUsersCurrentHour = total.events.count(), current
 		resp.EventDistribution, resp.PageViews, resp.Elements = tally.byType, tally.pages, tally.elements
-		resp.Sources = v.provenance(tally.n, reading{}, v.over(event.KindUsage, b))
+		resp.Sources = v.provenance(tally.n, false, v.over(event.KindUsage, b))
 		if resp.TopUsers, _, err = listUsers(ctx, tx, v.recent(), req.filter, byActivity); err != nil || !req.compare {
 			return err
 		}

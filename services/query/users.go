@@ -165,14 +165,15 @@ func (q crowdQuestion) statement() *statement {
 			next()
 			st.add(`SELECT seen.bucket, ?::boolean, bool_or(seen.user_id IS NULL), coalesce(array_agg(known.user_number)
 				FILTER (WHERE known.user_number IS NOT NULL), '{}'), array_agg(seen.user_id)
-				FILTER (WHERE known.user_number IS NULL AND seen.user_id IS NOT NULL) FROM (SELECT DISTINCT `, ofEvents)
+				FILTER (WHERE known.user_number IS NULL AND seen.user_id IS NOT NULL) FROM (SELECT `, ofEvents)
 			q.bucket(&st, rawTime).add(` AS bucket, user_id FROM ` + part.table + ` WHERE `).within(part.r.raw)
 			if ofEvents {
 				st.eventsOf(q.filter)
 			} else {
 				st.requestsOf(q.filter)
 			}
-			st.add(`) AS seen LEFT JOIN user_numbers AS known ON known.user_id = seen.user_id GROUP BY seen.bucket`)
+			// GROUP BY and not DISTINCT: older servers group in parallel only.
+			st.add(` GROUP BY 1, 2) AS seen LEFT JOIN user_numbers AS known ON known.user_id = seen.user_id GROUP BY seen.bucket`)
 		}
 	}
 	if !some {

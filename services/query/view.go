@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,11 +13,16 @@ import (
 )
 
 // view is a range as one snapshot can answer it.
+//
+// Counts, sums and sets of users are exact whether aggregates or raw rows give
+// them, so closed hours come from aggregates, which is cheap. Percentiles of
+// several hours are not; a view that is sharp looks them up among the raw rows.
 type view struct {
 	asked    timeRange
 	from, to time.Time // what is answered: asked, or wider by parts of an hour
 	cover    *coverage
 	prefer   preference
+	sharp    bool // percentiles are exact
 	now      time.Time
 }
 
@@ -34,9 +40,23 @@ func (s *Service) look(ctx context.Context, tx pgx.Tx, rng timeRange, exact, com
 }
 
 func newView(c *coverage, rng timeRange, exact bool, now time.Time) *view {
-	v := &view{asked: rng, cover: c, now: now, prefer: preference{aggregates: rng.length() > day && !exact}}
+	v := &view{asked: rng, cover: c, now: now, prefer: preference{aggregates: !exact}}
 	v.from, v.to = c.align(rng.start, rng.end)
+	if !v.from.Before(c.purged) {
+		v.sharp = exact || rng.length() <= day || !v.whole(event.KindPerformance).aggregated()
+	}
 	return v
+}
+
+// evenly runs f, and runs it again on raw rows alone should it find that they
+// are not what the aggregates have counted: then the rows are right.
+func (v *view) evenly(f func() error) error {
+	err := f()
+	if errors.Is(err, errUneven) && v.prefer.aggregates {
+		v.prefer.aggregates = false
+		err = f()
+	}
+	return err
 }
 
 // earlier returns the view of the period before, or nil where part of it is no
@@ -50,6 +70,9 @@ func (v *view) earlier(s *Service, exact bool) *view {
 
 // whole is how the range as a whole is read.
 func (v *view) whole(kind event.Kind) reading { return v.cover.plan(kind, v.from, v.to, v.prefer) }
+
+// all is the whole of the view, for reading its raw rows.
+func (v *view) all() []span { return []span{{v.from, v.to}} }
 
 // hourly is how the range is read where daily aggregates are too coarse.
 func (v *view) hourly(kind event.Kind) reading {
@@ -76,15 +99,35 @@ func (v *view) rawWindow() []span {
 	return []span{sp}
 }
 
-// recent is the part of the raw window that lists of users come from: all of it
-// for ranges of a day and where raw rows are asked for, otherwise its last day.
-// Nothing but a scan can list users, and a scan of a week is what ranges beyond
-// a day are answered from aggregates for.
+// listedRows is about how many raw rows are read for lists that nothing but a
+// scan can make: some tenths of a second.
+const listedRows = 500_000
+
+// recent is the part of the raw window that such lists come from: all of it
+// where the view reads raw rows anyway or there are few, else its last hours.
 func (v *view) recent() []span {
-	spans := v.rawWindow()
-	if len(spans) > 0 && v.prefer.aggregates {
-		spans[0].from = later(spans[0].from, spans[0].to.Add(-day))
+	if v.sharp {
+		return v.rawWindow()
 	}
+	return v.lastRows(listedRows)
+}
+
+// lastRows is the end of the raw window with about so many rows, and at least
+// an hour.
+func (v *view) lastRows(most int64) []span {
+	spans := v.rawWindow()
+	if len(spans) == 0 {
+		return nil
+	}
+	from, first := spans[0].to, spans[0].from
+	for n := int64(0); from.After(first); {
+		hour := from.Add(-time.Microsecond).Truncate(time.Hour)
+		if n += v.cover.rows(hour); n > most && spans[0].to.Sub(from) >= time.Hour {
+			break
+		}
+		from = later(hour, first)
+	}
+	spans[0].from = from
 	return spans
 }
 
@@ -116,9 +159,9 @@ func (v *view) complete(b buckets, start time.Time) bool {
 	return !start.Before(v.from) && !end.After(v.to) && !end.After(v.completeTo())
 }
 
-// provenance says what an answer over n events rests on. The readings are those
-// that answered, first the one percentiles come from.
-func (v *view) provenance(n int64, answered ...reading) api.Provenance {
+// provenance says what an answer over n events rests on: the readings that
+// answered it. A sharp view says what its raw rows say, whoever counted them.
+func (v *view) provenance(n int64, percentiles bool, answered ...reading) api.Provenance {
 	p := api.Provenance{
 		CompleteTo: v.completeTo(), Alignment: api.AlignmentNone, EffectiveStart: v.from, EffectiveEnd: v.to, N: n,
 		Percentiles: api.Precision{Kind: api.PrecisionExact}, Users: api.Precision{Kind: api.PrecisionExact},
@@ -126,7 +169,11 @@ func (v *view) provenance(n int64, answered ...reading) api.Provenance {
 	if !v.from.Equal(v.asked.start) || !v.to.Equal(v.asked.end) {
 		p.Alignment = api.AlignmentHour
 	}
-	if len(answered) > 0 && answered[0].aggregated() {
+	if v.sharp {
+		p.RawFrom = &v.from
+		return p
+	}
+	if percentiles {
 		p.Percentiles = api.Precision{Kind: api.PrecisionBounded, RelativeError: stats.RelativeError}
 	}
 	for _, r := range answered {

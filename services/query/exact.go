@@ -1,0 +1,220 @@
+package query
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/lakepulse/lakepulse/pkg/stats"
+)
+
+// Exact percentiles without sorting the rows: the histogram of a set of rows
+// says in which bucket the value of a rank lies, and a bucket holds about a
+// hundredth of the values. Only those are read, and the rank is found among
+// them. The result is percentile_cont's, to the bit.
+
+// errUneven says that the rows are not those the histogram has counted. It
+// cannot be while aggregates and raw rows agree.
+var errUneven = errors.New("raw rows and their aggregates disagree")
+
+// sharpener looks up the exact percentiles of sets of raw rows.
+type sharpener struct {
+	sets   []*requestTally
+	wanted []*sought
+	at     map[place]*sought
+}
+
+// place is a bucket of a set.
+type place struct{ set, bucket int }
+
+// sought is a place whose values are wanted.
+type sought struct {
+	place
+
+	values []valueCount
+}
+
+// valueCount is a value and how often it is there: clocks are coarse, so many
+// rows may share one.
+type valueCount struct {
+	ms float64
+	n  int64
+}
+
+// newSharpener notes where the percentiles of each set lie.
+func newSharpener(sets []*requestTally) *sharpener {
+	s := &sharpener{sets: sets, at: map[place]*sought{}}
+	for i, t := range sets {
+		for _, q := range measured {
+			low, high, _ := neighbours(q, t.histogram.Count())
+			s.want(i, low)
+			s.want(i, high)
+		}
+	}
+	return s
+}
+
+// want notes the place of a rank. The first and the last value are known.
+func (s *sharpener) want(set int, rank uint64) {
+	h := &s.sets[set].histogram
+	if rank <= 1 || rank >= h.Count() {
+		return
+	}
+	bucket, _ := h.Rank(rank)
+	p := place{set, bucket}
+	if s.at[p] == nil {
+		s.at[p] = &sought{place: p}
+		s.wanted = append(s.wanted, s.at[p])
+	}
+}
+
+// neighbours are the ranks, from 1, that percentile_cont interpolates between,
+// and how far from the lower to the upper.
+func neighbours(q float64, n uint64) (low, high uint64, part float64) {
+	if n == 0 {
+		return 0, 0, 0
+	}
+	row := q * float64(n-1)
+	return uint64(math.Floor(row)) + 1, uint64(math.Ceil(row)) + 1, row - math.Floor(row)
+}
+
+// sharpen replaces the percentiles of sets, which have counted the raw rows of
+// the spans, by exact ones. Without keys there is one set and it is all rows;
+// with keys a set is the rows whose key columns have its values.
+func sharpen(ctx context.Context, tx pgx.Tx, spans []span, f filter, sets []*requestTally, keys ...setKey) error {
+	s := newSharpener(sets)
+	if len(s.wanted) == 0 {
+		return s.settle()
+	}
+	var st *statement
+	if len(keys) == 0 {
+		st = s.ofAll(spans, f)
+	} else {
+		st = s.ofSets(spans, f, keys)
+	}
+	var set int
+	var v valueCount
+	err := collect(ctx, tx, st, "look up percentiles", func(rows pgx.Rows) error {
+		if err := rows.Scan(&set, &v.ms, &v.n); err != nil {
+			return err
+		}
+		if w := s.at[place{set, stats.Bucket(v.ms)}]; w != nil {
+			w.values = append(w.values, v)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return s.settle()
+}
+
+// ofAll selects the values of the one set there is.
+func (s *sharpener) ofAll(spans []span, f filter) *statement {
+	var st statement
+	st.add(`SELECT 0, response_time_ms, count(*) FROM performance_metrics WHERE `).within(spans).requestsOf(f).add(` AND (`)
+	for i, w := range s.wanted {
+		if i > 0 {
+			st.add(` OR `)
+		}
+		from, below := stats.Bounds(w.bucket)
+		st.add(`response_time_ms >= ? AND response_time_ms < ?`, from, below)
+	}
+	return st.add(`) GROUP BY 2`)
+}
+
+// setKey is a column that sets are told apart by.
+type setKey struct {
+	column func(*statement)     // of raw rows
+	kind   string               // its SQL type
+	values func(sets []int) any // of sets in this order, as an array of that type
+}
+
+func keyOf[T any](kind string, column func(*statement), value func(set int) T) setKey {
+	return setKey{column: column, kind: kind, values: func(sets []int) any {
+		list := make([]T, len(sets))
+		for i, set := range sets {
+			list[i] = value(set)
+		}
+		return list
+	}}
+}
+
+// ofSets selects the values of many sets at once.
+func (s *sharpener) ofSets(spans []span, f filter, keys []setKey) *statement {
+	n := len(s.wanted)
+	sets, lower, upper := make([]int, n), make([]float64, n), make([]float64, n)
+	for i, w := range s.wanted {
+		sets[i] = w.set
+		lower[i], upper[i] = stats.Bounds(w.bucket)
+	}
+	var st statement
+	st.add(`SELECT w.set, r.ms, count(*) FROM (SELECT response_time_ms AS ms`)
+	for i, k := range keys {
+		st.add(`, `)
+		k.column(&st)
+		st.add(` AS ` + keyNames[i])
+	}
+	st.add(` FROM performance_metrics WHERE `).within(spans).requestsOf(f).
+		add(`) AS r JOIN unnest(?::int[], ?::float8[], ?::float8[]`, sets, lower, upper)
+	for _, k := range keys {
+		st.add(`, ?::`+k.kind+`[]`, k.values(sets))
+	}
+	st.add(`) AS w(set, lower, upper, ` + strings.Join(keyNames[:len(keys)], ", ") + `) ON r.ms >= w.lower AND r.ms < w.upper`)
+	for i := range keys {
+		st.add(` AND r.` + keyNames[i] + ` = w.` + keyNames[i])
+	}
+	return st.add(` GROUP BY 1, 2`)
+}
+
+var keyNames = []string{"k0", "k1", "k2"}
+
+// settle computes the percentiles from the values that were read.
+func (s *sharpener) settle() error {
+	for _, w := range s.wanted {
+		var n int64
+		for _, v := range w.values {
+			n += v.n
+		}
+		if uint64(n) != s.sets[w.set].histogram.In(w.bucket) { //nolint:gosec // counts are positive
+			return errUneven
+		}
+		slices.SortFunc(w.values, func(a, b valueCount) int { return cmp.Compare(a.ms, b.ms) })
+	}
+	for i, t := range s.sets {
+		if t.n == 0 {
+			continue
+		}
+		t.percentiles = make([]float64, len(measured))
+		for j, q := range measured {
+			low, high, part := neighbours(q, t.histogram.Count())
+			from, to := s.value(i, low), s.value(i, high)
+			t.percentiles[j] = from + part*(to-from)
+		}
+	}
+	return nil
+}
+
+// value is the value at a rank of a set.
+func (s *sharpener) value(set int, rank uint64) float64 {
+	t := s.sets[set]
+	switch {
+	case rank <= 1:
+		return t.min
+	case rank >= t.histogram.Count():
+		return t.max
+	}
+	bucket, below := t.histogram.Rank(rank)
+	left := int64(rank - below) //nolint:gosec // a bucket's count
+	for _, v := range s.at[place{set, bucket}].values {
+		if left -= v.n; left <= 0 {
+			return v.ms
+		}
+	}
+	return t.max // never: the values are as many as the histogram says
+}
