@@ -75,6 +75,7 @@ test-e2e: bin/lakepulse web/system/node_modules/.installed examples/react/dist/i
 test-faults: need-go ## Kill, cut and stall everything while a client keeps its ledger (SEEDS=20); replay 200,000 events
 	LAKEPULSE_FAULT_SEEDS=$(or $(SEEDS),20) LAKEPULSE_REPLAY_EVENTS=200000 \
 	  $(GO) test -timeout 60m -count=1 -run 'TestFaults|TestReplayBetweenStandalones' -v ./services/e2e
+	$(GO) test -tags long -timeout 10m -count=1 -run TestBackupAndRestore -v ./services
 
 .PHONY: lint
 lint: need-go web/node_modules/.installed ## Lint Go and TypeScript
