@@ -75,6 +75,9 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	params := pc.ConnConfig.RuntimeParams
 	params["search_path"] = Schema
 	params["timezone"] = "UTC"
+	// Compiling a plan takes longer than any statement of ours runs; one wrong
+	// estimate of rows is enough to make Postgres do it.
+	params["jit"] = "off"
 	if params["application_name"] == "" {
 		params["application_name"] = cfg.ApplicationName
 	}

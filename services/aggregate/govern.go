@@ -129,16 +129,15 @@ ON CONFLICT (part) DO UPDATE SET body = excluded.body, updated_at = now()`, Stat
 
 const (
 	countRaw = `
-WITH line AS (SELECT purged_before FROM purge_line),
-known AS (
-    SELECT r.time_bucket, r.source_rows FROM hour_receipts r, line
-     WHERE r.metric_type = $1 AND r.time_bucket >= line.purged_before
+WITH known AS (
+    SELECT r.time_bucket, r.source_rows FROM hour_receipts r
+     WHERE r.metric_type = $1 AND r.time_bucket >= (SELECT purged_before FROM purge_line)
        AND NOT EXISTS (SELECT FROM hour_marks m WHERE m.metric_type = $1 AND m.time_bucket = r.time_bucket)),
 open AS (
-    SELECT h FROM line, generate_series(greatest($2, line.purged_before), $3, interval '1 hour') AS h
+    SELECT h FROM generate_series(greatest($2, (SELECT purged_before FROM purge_line)), $3, interval '1 hour') AS h
      WHERE NOT EXISTS (SELECT FROM known k WHERE k.time_bucket = h)
     UNION
-    SELECT m.time_bucket FROM hour_marks m, line WHERE m.metric_type = $1 AND m.time_bucket >= line.purged_before)
+    SELECT time_bucket FROM hour_marks WHERE metric_type = $1 AND time_bucket >= (SELECT purged_before FROM purge_line))
 SELECT coalesce((SELECT sum(source_rows) FROM known), 0)::bigint
      + coalesce((SELECT sum(n) FROM open, LATERAL (SELECT count(*) AS n FROM %[1]s r
                   WHERE r."timestamp" >= open.h AND r."timestamp" < open.h + interval '1 hour') c), 0)::bigint,
