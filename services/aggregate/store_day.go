@@ -22,26 +22,26 @@ func (s *store) sumDay(ctx context.Context, tx pgx.Tx, d day, runID any) (bool, 
 	if err := tx.QueryRow(ctx, dayReady, d.kind, d.start).Scan(&ready); err != nil || !ready {
 		return false, err
 	}
-	if err := s.exec(ctx, tx, "old day cleared", clearDay, d.kind, d.start); err != nil {
-		return false, err
-	}
 	t := newTally(d.kind)
 	if err := t.readHours(ctx, tx, d); err != nil {
-		return false, fmt.Errorf("sum up the day: %w", err)
+		return false, fmt.Errorf("read the day's hours: %w", err)
 	}
 	if err := s.at(ctx, "day read"); err != nil {
 		return false, err
 	}
-	if err := t.writeKeys(ctx, tx, "aggregated_days", d.start, slices.Collect(maps.Values(t.keys))); err != nil {
+	b := &pgx.Batch{}
+	b.Queue(clearDay, d.kind, d.start)
+	if err := t.queueKeys(b, "aggregated_days", d.start, slices.Collect(maps.Values(t.keys))); err != nil {
 		return false, err
 	}
-	if err := t.writeTotals(ctx, tx, "day", d.start); err != nil {
+	if err := t.queueTotals(b, "day", d.start); err != nil {
 		return false, err
 	}
-	if err := s.at(ctx, "day written"); err != nil {
-		return false, err
+	b.Queue(writeDayReceipt, d.kind, d.start, t.rows, runID)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return false, fmt.Errorf("write the day: %w", err)
 	}
-	return true, s.exec(ctx, tx, "day receipt", writeDayReceipt, d.kind, d.start, t.rows, runID)
+	return true, s.at(ctx, "day written")
 }
 
 // readHours adds the day's hours, key by key and app by app. Counts and

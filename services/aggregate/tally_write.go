@@ -1,71 +1,111 @@
 package aggregate
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"math/big"
+	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
-// Columns that aggregated_metrics, aggregated_days and aggregated_totals share.
-var sumColumns = []string{"metric_type", "time_bucket", "app", "aggregated_values", "sample_count", "id_checksum", "error_count",
-	"anonymous_count", "success_count", "failure_count", "response_time_sum", "response_time_min", "response_time_max", "histogram", "users"}
-
-var (
-	keyColumns   = append(append([]string(nil), sumColumns...), "endpoint_path", "method", "event_type")
-	totalColumns = append(append([]string(nil), sumColumns...), "resolution")
-)
-
-// writeKeys copies sums of keys into aggregated_metrics or aggregated_days.
-func (t *tally) writeKeys(ctx context.Context, tx pgx.Tx, table string, bucket time.Time, sums []*sum) error {
-	source := pgx.CopyFromSlice(len(sums), func(i int) ([]any, error) {
-		row, err := t.row(bucket, sums[i])
-		return append(row, sums[i].path, sums[i].method, sums[i].eventType), err
-	})
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{table}, keyColumns, source); err != nil {
-		return fmt.Errorf("write %s: %w", table, err)
-	}
-	return nil
+// columns are sums as arrays, one element per row to be written: an insert of
+// any number of rows is one statement and joins others in one round trip.
+type columns struct {
+	app, path, method, eventType []string
+	values, checksum, users      []string // jsonb, numeric and int[] in their text form
+	n, errors, anonymous         []int64
+	successes, failures          []int64
+	msSum, msMin, msMax          []float64
+	histogram                    [][]byte
 }
 
-// writeTotals copies the sums of apps into aggregated_totals.
-func (t *tally) writeTotals(ctx context.Context, tx pgx.Tx, resolution string, bucket time.Time) error {
-	sums := make([]*sum, 0, len(t.apps))
-	for _, s := range t.apps {
-		sums = append(sums, s)
+// columns lays out sums for an insert.
+func (t *tally) columns(sums []*sum) (columns, error) {
+	var c columns
+	for _, s := range sums {
+		users := t.users.resolve(&s.users)
+		values, err := json.Marshal(t.values(s, len(users)))
+		if err != nil {
+			return c, fmt.Errorf("values of %s: %w", s.app, err)
+		}
+		histogram := []byte{}
+		if s.histogram != nil {
+			histogram = s.histogram.Append(histogram)
+		}
+		c.app, c.path, c.method, c.eventType = append(c.app, s.app), append(c.path, s.path), append(c.method, s.method), append(c.eventType, s.eventType)
+		c.values, c.checksum, c.users = append(c.values, string(values)), append(c.checksum, s.checksum.big().String()), append(c.users, arrayText(users))
+		c.n, c.errors, c.anonymous = append(c.n, s.n), append(c.errors, s.errors), append(c.anonymous, s.anonymous)
+		c.successes, c.failures = append(c.successes, s.successes), append(c.failures, s.failures)
+		c.msSum, c.msMin, c.msMax = append(c.msSum, s.msSum), append(c.msMin, s.msMin), append(c.msMax, s.msMax)
+		c.histogram = append(c.histogram, histogram)
 	}
-	source := pgx.CopyFromSlice(len(sums), func(i int) ([]any, error) {
-		row, err := t.row(bucket, sums[i])
-		return append(row, resolution), err
-	})
-	if _, err := tx.CopyFrom(ctx, pgx.Identifier{"aggregated_totals"}, totalColumns, source); err != nil {
-		return fmt.Errorf("write aggregated_totals: %w", err)
-	}
-	return nil
+	return c, nil
 }
 
-// row is a sum as sumColumns want it.
-func (t *tally) row(bucket time.Time, s *sum) ([]any, error) {
-	users := t.users.resolve(&s.users)
-	values, err := json.Marshal(t.values(s, len(users)))
+// arrayText is an int[] in Postgres' text form.
+func arrayText(numbers []int32) string {
+	text := make([]byte, 0, 2+6*len(numbers))
+	text = append(text, '{')
+	for i, n := range numbers {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = strconv.AppendInt(text, int64(n), 10)
+	}
+	return string(append(text, '}'))
+}
+
+// queueKeys queues the insert of keys' sums into aggregated_metrics or
+// aggregated_days.
+func (t *tally) queueKeys(b *pgx.Batch, table string, bucket time.Time, sums []*sum) error {
+	if len(sums) == 0 {
+		return nil
+	}
+	c, err := t.columns(sums)
 	if err != nil {
-		return nil, fmt.Errorf("values of %s: %w", s.app, err)
+		return err
 	}
-	histogram := []byte{}
-	if s.histogram != nil {
-		histogram = s.histogram.Append(histogram)
-	}
-	return []any{string(t.kind), bucket, s.app, string(values), s.n, numeric(s.checksum.big()), s.errors, s.anonymous, s.successes,
-		s.failures, s.msSum, s.msMin, s.msMax, histogram, users}, nil
+	b.Queue(fmt.Sprintf(insertKeys, table), t.kind, bucket, c.app, c.values, c.n, c.checksum, c.errors, c.anonymous, c.successes, c.failures,
+		c.msSum, c.msMin, c.msMax, c.histogram, c.users, c.path, c.method, c.eventType)
+	return nil
 }
 
-func numeric(n *big.Int) pgtype.Numeric { return pgtype.Numeric{Int: n, Valid: true} }
+// queueTotals queues the insert of apps' sums into aggregated_totals.
+func (t *tally) queueTotals(b *pgx.Batch, resolution string, bucket time.Time) error {
+	if len(t.apps) == 0 {
+		return nil
+	}
+	c, err := t.columns(slices.Collect(maps.Values(t.apps)))
+	if err != nil {
+		return err
+	}
+	b.Queue(insertTotals, t.kind, bucket, c.app, c.values, c.n, c.checksum, c.errors, c.anonymous, c.successes, c.failures,
+		c.msSum, c.msMin, c.msMax, c.histogram, c.users, resolution)
+	return nil
+}
+
+const (
+	sumColumns = `metric_type, time_bucket, app, aggregated_values, sample_count, id_checksum, error_count, anonymous_count, success_count,
+       failure_count, response_time_sum, response_time_min, response_time_max, histogram, users`
+	sumValues = `$1, $2, app, v::jsonb, n, checksum::numeric, errors, anonymous, good, bad, total, least, most, histogram, users::int[]`
+	sumArrays = `$3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+       $11::float8[], $12::float8[], $13::float8[], $14::bytea[], $15::text[]`
+	sumNames = `app, v, n, checksum, errors, anonymous, good, bad, total, least, most, histogram, users`
+
+	insertKeys = `
+INSERT INTO %s (` + sumColumns + `, endpoint_path, method, event_type)
+SELECT ` + sumValues + `, path, method, event FROM unnest(` + sumArrays + `, $16::text[], $17::text[], $18::text[])
+    AS s (` + sumNames + `, path, method, event)`
+
+	insertTotals = `
+INSERT INTO aggregated_totals (` + sumColumns + `, resolution)
+SELECT ` + sumValues + `, $16 FROM unnest(` + sumArrays + `) AS s (` + sumNames + `)`
+)
 
 // values is aggregated_values of a sum. Percentiles are there only where they
 // are exact: for an hour's key.
@@ -101,19 +141,18 @@ func (t *tally) values(s *sum, users int) map[string]any {
 	return v
 }
 
-// writeVersions keeps when versions of apps were first seen. Nothing is written
-// for a version that was known on that day already: hours would meet there.
-func (t *tally) writeVersions(ctx context.Context, tx pgx.Tx, day time.Time) error {
+// queueVersions queues when versions of apps were first seen. Nothing is
+// written for a version that was known on that day already: hours would meet there.
+func (t *tally) queueVersions(b *pgx.Batch, day time.Time) {
 	if len(t.versions) == 0 {
-		return nil
+		return
 	}
 	var apps, names []string
 	var firsts []time.Time
 	for _, v := range t.versions {
 		apps, names, firsts = append(apps, v.app), append(names, v.version), append(firsts, postgresTime(v.first))
 	}
-	_, err := tx.Exec(ctx, upsertVersions, apps, names, firsts, day)
-	return err
+	b.Queue(upsertVersions, apps, names, firsts, day)
 }
 
 // postgresTime is a time in Postgres' binary form: microseconds since 2000.
