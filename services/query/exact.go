@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -85,8 +84,8 @@ func neighbours(q float64, n uint64) (low, high uint64, part float64) {
 
 // sharpen replaces the percentiles of sets, which have counted the raw rows of
 // the spans, by exact ones. Without keys there is one set and it is all rows;
-// with keys a set is the rows whose key columns have its values.
-func sharpen(ctx context.Context, tx pgx.Tx, spans []span, f filter, sets []*requestTally, keys ...setKey) error {
+// otherwise each set is the rows of its key.
+func sharpen(ctx context.Context, tx pgx.Tx, spans []span, f filter, sets []*requestTally, keys ...endpointKey) error {
 	s := newSharpener(sets)
 	if len(s.wanted) == 0 {
 		return s.settle()
@@ -128,51 +127,23 @@ func (s *sharpener) ofAll(spans []span, f filter) *statement {
 	return st.add(`) GROUP BY 2`)
 }
 
-// setKey is a column that sets are told apart by.
-type setKey struct {
-	column func(*statement)     // of raw rows
-	kind   string               // its SQL type
-	values func(sets []int) any // of sets in this order, as an array of that type
-}
-
-func keyOf[T any](kind string, column func(*statement), value func(set int) T) setKey {
-	return setKey{column: column, kind: kind, values: func(sets []int) any {
-		list := make([]T, len(sets))
-		for i, set := range sets {
-			list[i] = value(set)
-		}
-		return list
-	}}
-}
-
 // ofSets selects the values of many sets at once.
-func (s *sharpener) ofSets(spans []span, f filter, keys []setKey) *statement {
+func (s *sharpener) ofSets(spans []span, f filter, keys []endpointKey) *statement {
 	n := len(s.wanted)
 	sets, lower, upper := make([]int, n), make([]float64, n), make([]float64, n)
+	apps, endpoints, methods := make([]string, n), make([]string, n), make([]string, n)
 	for i, w := range s.wanted {
-		sets[i] = w.set
+		k := keys[w.set]
+		sets[i], apps[i], endpoints[i], methods[i] = w.set, k.app, k.endpoint, k.method
 		lower[i], upper[i] = stats.Bounds(w.bucket)
 	}
 	var st statement
-	st.add(`SELECT w.set, r.ms, count(*) FROM (SELECT response_time_ms AS ms`)
-	for i, k := range keys {
-		st.add(`, `)
-		k.column(&st)
-		st.add(` AS ` + keyNames[i])
-	}
-	st.add(` FROM performance_metrics WHERE `).within(spans).requestsOf(f).
-		add(`) AS r JOIN unnest(?::int[], ?::float8[], ?::float8[]`, sets, lower, upper)
-	for _, k := range keys {
-		st.add(`, ?::`+k.kind+`[]`, k.values(sets))
-	}
-	st.add(`) AS w(set, lower, upper, ` + strings.Join(keyNames[:len(keys)], ", ") + `) ON r.ms >= w.lower AND r.ms < w.upper`)
-	for i := range keys {
-		st.add(` AND r.` + keyNames[i] + ` = w.` + keyNames[i])
-	}
-	return st.add(` GROUP BY 1, 2`)
+	return st.add(`SELECT w.set, response_time_ms, count(*) FROM performance_metrics
+		JOIN unnest(?::int[], ?::float8[], ?::float8[], ?::text[], ?::text[], ?::text[]) AS w(set, lower, upper, app, endpoint, method)
+		USING (endpoint, method, app) WHERE response_time_ms >= w.lower AND response_time_ms < w.upper AND `,
+		sets, lower, upper, apps, endpoints, methods).
+		within(spans).requestsOf(f).add(` GROUP BY 1, 2`)
 }
-
-var keyNames = []string{"k0", "k1", "k2"}
 
 // settle computes the percentiles from the values that were read.
 func (s *sharpener) settle() error {

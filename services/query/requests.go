@@ -129,13 +129,7 @@ func sharpenEndpoints(ctx context.Context, tx pgx.Tx, spans []span, f filter, to
 	for i, k := range keys {
 		sets[i] = byEndpoint[k]
 	}
-	text := func(name string, value func(endpointKey) string) setKey {
-		return keyOf("text", func(s *statement) { s.add(name) }, func(set int) string { return value(keys[set]) })
-	}
-	return sharpen(ctx, tx, spans, f, sets,
-		text(`endpoint`, func(k endpointKey) string { return k.endpoint }),
-		text(`method`, func(k endpointKey) string { return k.method }),
-		text(`app`, func(k endpointKey) string { return k.app }))
+	return sharpen(ctx, tx, spans, f, sets, keys...)
 }
 
 // tallyRequestsOver tells each the requests of every bucket in order. The tally
@@ -161,25 +155,21 @@ func tallyRequestsOver(ctx context.Context, tx pgx.Tx, r reading, f filter, b bu
 	return err
 }
 
-// tallyRequestsExactly is tallyRequestsOver with exact percentiles: it keeps a
-// histogram for each bucket, so it is for ranges of few.
-func tallyRequestsExactly(ctx context.Context, tx pgx.Tx, r reading, spans []span, f filter, b buckets, each func(time.Time, *requestTally)) error {
-	var starts []time.Time
-	var sets []*requestTally
-	err := tallyRequestsOver(ctx, tx, r, f, b, func(start time.Time, t *requestTally) {
-		set := new(requestTally)
-		set.merge(t)
-		starts, sets = append(starts, start), append(sets, set)
+// tallyRequestsExactly is tallyRequestsOver with exact percentiles, from raw
+// rows alone. Buckets are many and small, and sorting within them costs less
+// than finding out first where to look.
+func tallyRequestsExactly(ctx context.Context, tx pgx.Tx, spans []span, f filter, b buckets, each func(time.Time, *requestTally)) error {
+	var st statement
+	st.add(`SELECT `)
+	b.column(&st, rawTime).add(`, count(*), count(*) FILTER (WHERE status_code >= 400), count(*) FILTER (WHERE user_id IS NULL),
+		sum(response_time_ms), min(response_time_ms), max(response_time_ms),
+		percentile_cont(?::float8[]) WITHIN GROUP (ORDER BY response_time_ms) FROM performance_metrics WHERE `, measured).
+		within(spans).requestsOf(f).add(` GROUP BY 1 ORDER BY 1`)
+	return collect(ctx, tx, &st, "tally requests over time", func(rows pgx.Rows) error {
+		var bucket time.Time
+		var t requestTally
+		err := rows.Scan(&bucket, &t.n, &t.errors, &t.anonymous, &t.sum, &t.min, &t.max, &t.percentiles)
+		each(bucket, &t)
+		return err
 	})
-	if err != nil {
-		return err
-	}
-	key := keyOf("timestamptz", func(s *statement) { b.column(s, rawTime) }, func(set int) time.Time { return starts[set] })
-	if err := sharpen(ctx, tx, spans, f, sets, key); err != nil {
-		return err
-	}
-	for i, set := range sets {
-		each(starts[i], set)
-	}
-	return nil
 }

@@ -125,12 +125,10 @@ func (v *view) requestsOver(ctx context.Context, tx pgx.Tx, f filter, b buckets,
 		t.describe(s.at(bucket))
 		s.n += t.n
 	}
-	if !v.sharp {
-		return tallyRequestsOver(ctx, tx, v.over(event.KindPerformance, b), f, b, describe)
+	if v.sharp {
+		return tallyRequestsExactly(ctx, tx, v.all(), f, b, describe)
 	}
-	return v.evenly(func() error {
-		return tallyRequestsExactly(ctx, tx, v.over(event.KindPerformance, b), v.all(), f, b, describe)
-	})
+	return tallyRequestsOver(ctx, tx, v.over(event.KindPerformance, b), f, b, describe)
 }
 
 // provenance says what the series rests on.
