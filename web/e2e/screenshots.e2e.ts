@@ -23,7 +23,7 @@ const views = {
   "metrics-90d": "/?range=90d",
   usage: "/?view=usage&range=30d",
   pipeline: "/?view=pipeline",
-  endpoint: "/?view=endpoint&endpoint=%2Fapi%2Fv1%2Forders%2F%7Bid%7D&method=GET&app=orders-api&range=7d",
+  endpoint: "/?view=endpoint&endpoint=%2Fapi%2Fv1%2Forders%2F%7Bid%7D&method=GET&range=7d",
   event: "/?view=event&event_type=page_view&range=7d",
   requests: "/?view=requests&status=error",
   dead: "/?view=dead&sequence=3",

@@ -43,6 +43,7 @@ export function ChartPanel(props: Props) {
   const asTable = view.tables.includes(name);
   const drawn = series.filter((one) => !view.hidden.includes(one.key));
   const columns = pointColumns(series, interval);
+  const shown = points.filter((point) => series.some((one) => one.value(point) !== null));
 
   return (
     <Panel
@@ -68,7 +69,7 @@ export function ChartPanel(props: Props) {
             name={name}
             label={title}
             columns={columns}
-            rows={points.filter((point) => series.some((one) => one.value(point) !== null))}
+            rows={shown}
             rowKey={(point) => point.time.toISOString()}
             defaultSort="-time"
             empty="Nothing in this range."
@@ -82,6 +83,7 @@ export function ChartPanel(props: Props) {
             </Suspense>
           </figure>
         )}
+        {!asTable && shown.length === 0 && <p className="pointer-events-none absolute inset-0 grid place-content-center text-muted-foreground">Nothing recorded in this range.</p>}
         {waiting}
       </div>
     </Panel>
