@@ -50,8 +50,14 @@ func (c *demoCmd) Run(e *env) error {
 		}
 		run, err := runner.Once(ctx, aggregate.Request{Trigger: aggregate.TriggerCommand, RequestedBy: "demo"})
 		if err == nil && run.Status != aggregate.Done {
-			err = fmt.Errorf("%d hours could not be aggregated", run.HoursFailed)
+			err = fmt.Errorf("the run is %s: %v", run.Status, run.Failures)
 		}
+		return err
+	}
+	// A standalone that has just started does the daily run it may have missed, and
+	// would draw the purge line over a past that is only being made. One run now
+	// waits for that one, or stands in for it.
+	if err := options.Aggregate(e.ctx, time.Now()); err != nil {
 		return err
 	}
 	options.Progress = func(p demo.Progress) {
