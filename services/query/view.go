@@ -100,8 +100,8 @@ func (v *view) rawWindow() []span {
 }
 
 // listedRows is about how many raw rows are read for lists that nothing but a
-// scan can make: some tenths of a second.
-const listedRows = 500_000
+// scan can make: about a tenth of a second.
+const listedRows = 250_000
 
 // recent is the part of the raw window that such lists come from: all of it
 // where the view reads raw rows anyway or there are few, else its last hours.
