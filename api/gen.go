@@ -222,6 +222,27 @@ func (e PrecisionKind) Valid() bool {
 	}
 }
 
+// Defines values for ReadinessStatus.
+const (
+	NotReady ReadinessStatus = "not_ready"
+	Ready    ReadinessStatus = "ready"
+	Stopping ReadinessStatus = "stopping"
+)
+
+// Valid indicates whether the value is a known member of the ReadinessStatus enum.
+func (e ReadinessStatus) Valid() bool {
+	switch e {
+	case NotReady:
+		return true
+	case Ready:
+		return true
+	case Stopping:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RequestOrder.
 const (
 	OrderRecent  RequestOrder = "recent"
@@ -886,10 +907,13 @@ type PurgeLine struct {
 
 // Readiness defines model for Readiness.
 type Readiness struct {
-	// Checks Per part, `ok` or why it is not.
-	Checks map[string]string `json:"checks"`
-	Ready  bool              `json:"ready"`
+	// Parts Per part, `ok` or why it is not.
+	Parts  map[string]string `json:"parts"`
+	Status ReadinessStatus   `json:"status"`
 }
+
+// ReadinessStatus defines model for Readiness.Status.
+type ReadinessStatus string
 
 // Refused defines model for Refused.
 type Refused struct {

@@ -1315,9 +1315,10 @@ export interface components {
             readonly version?: string;
         };
         readonly Readiness: {
-            readonly ready: boolean;
+            /** @enum {string} */
+            readonly status: "ready" | "not_ready" | "stopping";
             /** @description Per part, `ok` or why it is not. */
-            readonly checks: {
+            readonly parts: {
                 readonly [key: string]: string;
             };
         };
@@ -2264,7 +2265,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Readiness"];
                 };
             };
-            /** @description It cannot; the checks say why. */
+            /** @description It cannot; the parts say why. */
             readonly 503: {
                 headers: {
                     readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
