@@ -120,9 +120,8 @@ func TestLateRows(t *testing.T) {
 		w.store(e)
 		w.run()
 		late := w.make(5, start.Add(-36*time.Hour), start.Add(-34*time.Hour))
-		tx, err := w.pool.Begin(t.Context())
-		require.NoError(t, err)
-		_, err = insert(t.Context(), tx, late)
+		tx := w.begin()
+		_, err := insert(t.Context(), tx, late)
 		require.NoError(t, err)
 		w.rollUp()
 		require.NoError(t, mark(t.Context(), tx, late))
@@ -137,9 +136,8 @@ func TestLateRows(t *testing.T) {
 		w.prepare(start.Add(-48*time.Hour), start)
 		w.store(w.make(30, start.Add(-36*time.Hour), start.Add(-34*time.Hour)))
 		late := w.make(5, start.Add(-36*time.Hour), start.Add(-34*time.Hour))
-		tx, err := w.pool.Begin(t.Context())
-		require.NoError(t, err)
-		_, err = insert(t.Context(), tx, late)
+		tx := w.begin()
+		_, err := insert(t.Context(), tx, late)
 		require.NoError(t, err)
 		require.NoError(t, mark(t.Context(), tx, late))
 		done := make(chan aggregate.Run, 1)
@@ -159,10 +157,9 @@ func TestLateRows(t *testing.T) {
 		w.run()
 		yesterday := w.make(5, start.Add(-36*time.Hour), start.Add(-34*time.Hour)) // the hours have receipts over some rows
 		empty := w.make(5, start.Add(-100*time.Hour), start.Add(-96*time.Hour))    // the hours have receipts over none
-		tx, err := w.pool.Begin(t.Context())
-		require.NoError(t, err)
+		tx := w.begin()
 		for _, e := range []events{yesterday, empty} {
-			_, err = insert(t.Context(), tx, e)
+			_, err := insert(t.Context(), tx, e)
 			require.NoError(t, err)
 		}
 		require.NoError(t, tx.Commit(t.Context()))

@@ -2,6 +2,7 @@ package aggregate_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -312,4 +313,18 @@ func (w *world) prepareDump() {
 		CREATE FUNCTION tidy(a jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS $$
 		SELECT (a - 'users' #- '{aggregated_values,avg_response_time_ms}')
 		       || jsonb_build_object('response_time_sum', round((a->>'response_time_sum')::numeric, 6)) $$`)
+}
+
+// begin opens a transaction that ends with the test at the latest: a failed test
+// that left it open would keep the pool from closing, and so the whole run.
+func (w *world) begin() pgx.Tx {
+	w.t.Helper()
+	tx, err := w.pool.Begin(w.t.Context())
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() {
+		if err := tx.Rollback(context.Background()); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
+			w.t.Errorf("roll back: %v", err)
+		}
+	})
+	return tx
 }
