@@ -22,6 +22,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/ops"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/services/ingest"
 	"github.com/lakepulse/lakepulse/services/query"
 	dist "github.com/lakepulse/lakepulse/web"
 )
@@ -307,6 +308,7 @@ type ownIn struct {
 	Log       *slog.Logger
 	Clock     func() time.Time
 	Publisher *stream.Publisher `optional:"true"`
+	Ingest    *ingest.Service   `optional:"true"`
 }
 
 // newOwnClient returns the client the product measures itself with: straight
@@ -319,7 +321,11 @@ func newOwnClient(in ownIn) (*client.Client, error) {
 		Logger:  in.Log,
 	}
 	if in.Publisher != nil {
-		cfg.URL, cfg.Key, cfg.Sink = "", "", stream.Sink{Publisher: in.Publisher, Now: in.Clock}
+		sink := stream.Sink{Publisher: in.Publisher, Now: in.Clock}
+		if in.Ingest != nil {
+			sink.Accepted = in.Ingest.CountDirect
+		}
+		cfg.URL, cfg.Key, cfg.Sink = "", "", sink
 	}
 	c, err := client.New(cfg)
 	if err != nil {

@@ -80,10 +80,10 @@ func (h *handler) around(next http.Handler) http.Handler {
 	})
 }
 
-// contentSecurityPolicy lets the page load nothing but its own files. Styles
-// may be inline because the chart and toast libraries set them from script.
-const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
-	"img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; " +
+// contentSecurityPolicy lets the page load nothing but its own files, and run
+// and style nothing that is written into it.
+const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; " +
+	"img-src 'self'; font-src 'self'; connect-src 'self'; manifest-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 func (h *handler) serve(route Route) http.Handler {

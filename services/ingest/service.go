@@ -58,6 +58,17 @@ func (s *Service) Start() { s.ledger.start() }
 // Stop reports what is left to report and ends.
 func (s *Service) Stop(ctx context.Context) error { return s.ledger.stop(ctx) }
 
+// CountDirect counts a batch that reached the log without a request: the
+// product's own records. Without it the ledger would store more than it accepts.
+func (s *Service) CountDirect(b *event.Batch, dropped int64) {
+	s.ledger.add(stream.LedgerEntry{App: b.App, Kind: b.Kind, Outcome: stream.OutcomeAccepted, Events: int64(b.Len())})
+	s.metrics.accepted.WithLabelValues(string(b.Kind)).Add(float64(b.Len()))
+	if dropped > 0 {
+		s.ledger.add(stream.LedgerEntry{App: b.App, Kind: b.Kind, Outcome: stream.OutcomeDropped, Events: dropped})
+		s.metrics.dropped.WithLabelValues(string(b.Kind)).Add(float64(dropped))
+	}
+}
+
 // Routes returns the endpoints that take events in.
 func (s *Service) Routes() []httpapi.Route {
 	return append([]httpapi.Route{
