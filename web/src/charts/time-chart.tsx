@@ -51,9 +51,7 @@ export default function TimeChart(props: TimeChartProps) {
   const hatch = useId();
   const drag = useDrag(points, props.onSelect);
   const ticks = useMemo(() => timeTicks(points.map((point) => point.time), 9).map((moment) => moment.getTime()), [points]);
-  const open = points.filter((point) => !point.complete);
   const [bars, lines] = [useKind(series, "bar"), useKind(series, "line")];
-  const [firstOpen, lastOpen] = [open[0], open.at(-1)];
 
   return (
     <ResponsiveContainer width="100%" height="100%">
@@ -82,9 +80,9 @@ export default function TimeChart(props: TimeChartProps) {
           stroke="var(--border)"
         />
         <YAxis width={56} domain={[0, "auto"]} tickFormatter={axis} tick={axisText} tickLine={false} axisLine={false} allowDecimals={series[0]?.kind !== "bar"} />
-        {firstOpen !== undefined && lastOpen !== undefined && (
-          <ReferenceArea x1={time(firstOpen)} x2={time(lastOpen)} fill={`url(#${hatch})`} fillOpacity={0.7} ifOverflow="hidden" />
-        )}
+        {openRuns(points).map(([from, to]) => (
+          <ReferenceArea key={from} x1={from} x2={to} fill={`url(#${hatch})`} fillOpacity={0.7} ifOverflow="hidden" />
+        ))}
         {markersOf(deploys, points).map(({ at, text }) => (
           <ReferenceLine key={at} x={at} stroke="var(--muted-foreground)" strokeDasharray="2 3" label={{ value: text, position: "top", ...axisText }} />
         ))}
@@ -129,6 +127,19 @@ function lineOf({ key, name, colour, dash, value }: Series) {
       isAnimationActive={false}
     />
   );
+}
+
+/** The runs of buckets that are not complete: the first of a range may be cut, the last is still filling. */
+function openRuns(points: readonly Point[]): (readonly [number, number])[] {
+  const runs: [number, number][] = [];
+  let open = false;
+  for (const point of points) {
+    const last = runs.at(-1);
+    if (!point.complete && open && last !== undefined) last[1] = time(point);
+    else if (!point.complete) runs.push([time(point), time(point)]);
+    open = !point.complete;
+  }
+  return runs;
 }
 
 /** Deploys at the buckets they fall into; several in one bucket share a marker. */
