@@ -28,7 +28,10 @@ func DataDir(t testing.TB) string {
 	t.Helper()
 	dir, err := scratchDir()
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	t.Cleanup(func() {
+		// The Postgres of a killed process ends a moment after it, and writes until then.
+		EventuallyOK(t, "its data directory to be removed", func() error { return os.RemoveAll(dir) })
+	})
 	return dir
 }
 
