@@ -46,6 +46,30 @@ func TestConcurrentRuns(t *testing.T) {
 		w.requireReference()
 	})
 
+	t.Run("do not sum up a day that the other has forgotten meanwhile", func(t *testing.T) {
+		t.Parallel()
+		w := aDay(t)
+		other := w.newRunner(testkit.Logger(t))
+		var once sync.Once
+		purged := false
+		aggregate.SetHook(w.runner, func(_ context.Context, name string) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			purged = purged || name == "line moved"
+			if purged && name == "day read" { // the oldest day comes first
+				once.Do(func() {
+					w.exec(`UPDATE aggregation_lease SET held_until = '-infinity'`)
+					_, err := other.Once(t.Context(), aggregate.Request{Trigger: aggregate.TriggerCommand})
+					require.NoError(t, err)
+				})
+			}
+			return nil
+		})
+		w.run()
+		require.Zero(t, scan[int](w, `SELECT count(*) FROM day_receipts d
+			WHERE NOT EXISTS (SELECT FROM hour_receipts h WHERE date_trunc('day', h.time_bucket, 'UTC') = d.time_bucket)`))
+	})
+
 	t.Run("take turns by the lease", func(t *testing.T) {
 		t.Parallel()
 		w := aDay(t)

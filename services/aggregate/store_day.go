@@ -165,9 +165,11 @@ SELECT h.metric_type, h.day
    AND NOT EXISTS (SELECT FROM day_receipts d WHERE d.metric_type = h.metric_type AND d.time_bucket = h.day)
  ORDER BY 2, 1`
 
-	// An hour below the purge line without a receipt was empty.
+	// An hour below the purge line without a receipt was empty; but a day without
+	// any has been forgotten since it was listed, by another run.
 	dayReady = `
-SELECT NOT EXISTS (SELECT FROM day_receipts WHERE metric_type = $1 AND time_bucket = $2)
+SELECT EXISTS (SELECT FROM hour_receipts WHERE metric_type = $1 AND time_bucket >= $2 AND time_bucket < $2 + interval '24 hours')
+   AND NOT EXISTS (SELECT FROM day_receipts WHERE metric_type = $1 AND time_bucket = $2)
    AND NOT EXISTS (SELECT FROM hour_marks WHERE metric_type = $1 AND time_bucket >= $2 AND time_bucket < $2 + interval '24 hours')
    AND NOT EXISTS (
        SELECT FROM generate_series($2::timestamptz, $2 + interval '23 hours', interval '1 hour') AS h
