@@ -23,7 +23,7 @@ func BenchmarkDecode(b *testing.B) {
 	b.SetBytes(int64(body.Len()))
 	for b.Loop() {
 		env, err := decode(body.Bytes(), blankPerformance(), setPerformance)
-		if err != nil || len(env.drafts) != 100 {
+		if err != nil || len(env.events) != 100 {
 			b.Fatal(err)
 		}
 	}

@@ -14,7 +14,7 @@ func blankPerformance() event.Performance {
 
 // setPerformance stores one member. Members it does not know are ignored, so
 // that a newer sender can talk to an older ingest.
-func setPerformance(p *event.Performance, name string, v member) *event.FieldError {
+func setPerformance(p *event.Performance, name string, v value) *event.FieldError {
 	switch name {
 	case "id":
 		return id(v, &p.ID)
@@ -58,7 +58,7 @@ func setPerformance(p *event.Performance, name string, v member) *event.FieldErr
 }
 
 // setUsage stores one member; see setPerformance.
-func setUsage(u *event.Usage, name string, v member) *event.FieldError {
+func setUsage(u *event.Usage, name string, v value) *event.FieldError {
 	switch name {
 	case "id":
 		return id(v, &u.ID)

@@ -36,12 +36,11 @@ func FuzzUsageBatch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, d := range env.drafts {
-			u := d.event
+		for i, u := range env.events {
 			u.App = "fuzz"
 			u.ID = event.NewID()
 			u.Normalize()
-			if d.err == nil && u.Validate(fuzzWindow) == nil {
+			if env.faults[i] == nil && u.Validate(fuzzWindow) == nil {
 				survives(t, event.Batch{App: "fuzz", Kind: event.KindUsage, Usage: []event.Usage{u}})
 			}
 		}
@@ -56,12 +55,11 @@ func FuzzPerformanceBatch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for _, d := range env.drafts {
-			p := d.event
+		for i, p := range env.events {
 			p.App = "fuzz"
 			p.ID = event.NewID()
 			p.Normalize()
-			if d.err == nil && p.Validate(fuzzWindow) == nil {
+			if env.faults[i] == nil && p.Validate(fuzzWindow) == nil {
 				survives(t, event.Batch{App: "fuzz", Kind: event.KindPerformance, Performance: []event.Performance{p}})
 			}
 		}

@@ -104,7 +104,7 @@ func decodeBody[E any](r *http.Request, limit int64, blank E, set setter[E]) (en
 		return env, batchTooLarge(env.total)
 	}
 	if env.total == 0 {
-		return env, fault.New(fault.Invalid, "events: must hold at least one event").With("field", "events")
+		return env, invalid("events", "must hold at least one event")
 	}
 	return env, nil
 }
@@ -120,27 +120,27 @@ func (s *Service) performance(ctx context.Context, caller auth.Caller, env envel
 		return answer{}, fault.New(fault.Forbidden, "Performance events need the API key of an app, or an allow-listed service principal")
 	}
 	in := newIntake(s, event.KindPerformance, env.dropped)
-	for i := range env.drafts {
-		d := &env.drafts[i]
-		p := &d.event
-		if d.err == nil {
-			d.err = s.appOf(caller, &p.App)
+	for i := range env.events {
+		p := &env.events[i]
+		err := env.faults[i]
+		if err == nil {
+			err = s.appOf(caller, &p.App)
 		}
 		if p.ID == [16]byte{} {
 			p.ID = event.NewID()
 		}
 		p.Normalize()
 		p.ReceivedAt = in.received
-		if d.err == nil {
-			d.err = p.Validate(in.window)
+		if err == nil {
+			err = p.Validate(in.window)
 		}
-		if d.err != nil {
-			in.refuse(d.index, d.id, p.App, d.err)
+		if err != nil {
+			in.refuse(i, env.id(i), p.App, err)
 			continue
 		}
 		b := in.batch(p.App)
-		if b.Performance == nil { // nearly every request is of one app
-			b.Performance = make([]event.Performance, 0, len(env.drafts)-i)
+		if b.Performance == nil && len(in.batches) == 1 {
+			b.Performance = env.events[:0] // the first app's stay where they are: writing never overtakes reading
 		}
 		b.Performance = append(b.Performance, *p)
 	}
@@ -149,11 +149,11 @@ func (s *Service) performance(ctx context.Context, caller auth.Caller, env envel
 
 func (s *Service) usage(ctx context.Context, caller auth.Caller, env envelope[event.Usage]) (answer, error) {
 	in := newIntake(s, event.KindUsage, env.dropped)
-	for i := range env.drafts {
-		d := &env.drafts[i]
-		u := &d.event
-		if d.err == nil {
-			d.err = s.appOf(caller, &u.App)
+	for i := range env.events {
+		u := &env.events[i]
+		err := env.faults[i]
+		if err == nil {
+			err = s.appOf(caller, &u.App)
 		}
 		// A person's events are theirs. Only an app instance, or a developer's
 		// machine, may say whose they are.
@@ -165,16 +165,16 @@ func (s *Service) usage(ctx context.Context, caller auth.Caller, env envelope[ev
 		}
 		u.Normalize()
 		u.ReceivedAt = in.received
-		if d.err == nil {
-			d.err = u.Validate(in.window)
+		if err == nil {
+			err = u.Validate(in.window)
 		}
-		if d.err != nil {
-			in.refuse(d.index, d.id, u.App, d.err)
+		if err != nil {
+			in.refuse(i, env.id(i), u.App, err)
 			continue
 		}
 		b := in.batch(u.App)
-		if b.Usage == nil {
-			b.Usage = make([]event.Usage, 0, len(env.drafts)-i)
+		if b.Usage == nil && len(in.batches) == 1 {
+			b.Usage = env.events[:0] // as above
 		}
 		b.Usage = append(b.Usage, *u)
 	}
@@ -203,6 +203,7 @@ type intake struct {
 	received time.Time
 	window   event.Window
 	batches  map[string]*event.Batch
+	latest   *event.Batch // of batches, the one that took an event last
 	rejected []rejection
 	refused  map[[2]string]int64 // app, field
 	dropped  int64
@@ -216,13 +217,18 @@ func newIntake(s *Service, kind event.Kind, dropped int64) *intake {
 	}
 }
 
+// batch returns the batch of an app. Nearly every request is of one app.
 func (in *intake) batch(app string) *event.Batch {
+	if in.latest != nil && in.latest.App == app {
+		return in.latest
+	}
 	b := in.batches[app]
 	if b == nil {
 		app = strings.Clone(app) // the ledger keeps it, and must not keep the body it is a part of
 		b = &event.Batch{App: app, Kind: in.kind}
 		in.batches[app] = b
 	}
+	in.latest = b
 	return b
 }
 
