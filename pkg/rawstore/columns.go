@@ -6,12 +6,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// column is a Postgres array in the binary format, built value by value: the
-// parameter of an unnest. The driver's own array encoding boxes every value,
-// which costs more than the rest of the writer.
+// column is values in Postgres' binary format, one after the other: an array,
+// the parameter of an unnest, or what COPY streams. The driver's own encoding
+// boxes every value, which costs more than the rest of the writer.
 type column struct {
 	oid  uint32 // of the array type
 	elem uint32
@@ -25,19 +24,21 @@ var postgresEpoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
 const arrayHeader = 20 // dimensions, has nulls, element type, length, lower bound
 
-func newColumn(array, elem uint32, rows, width int) *column {
-	return &column{oid: array, elem: elem, buf: make([]byte, arrayHeader, arrayHeader+rows*(4+width))}
+func newColumn(f field, rows int) *column {
+	return &column{oid: f.array, elem: f.elem, buf: make([]byte, arrayHeader, arrayHeader+rows*(4+f.width))}
 }
 
-func uuids(rows int) *column { return newColumn(pgtype.UUIDArrayOID, pgtype.UUIDOID, rows, 16) }
-func times(rows int) *column {
-	return newColumn(pgtype.TimestamptzArrayOID, pgtype.TimestamptzOID, rows, 8)
+// What a stream of COPY begins and ends with: a signature, flags and the length
+// of an extension; a row of -1 fields.
+const (
+	copyHeader  = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+	copyTrailer = "\xff\xff"
+)
+
+// beginRow begins a row of COPY's stream, which is made of the same values as an array.
+func (c *column) beginRow(fields int) {
+	c.buf = binary.BigEndian.AppendUint16(c.buf, uint16(fields)) //nolint:gosec // the columns of a table
 }
-func int2s(rows int) *column  { return newColumn(pgtype.Int2ArrayOID, pgtype.Int2OID, rows, 2) }
-func int8s(rows int) *column  { return newColumn(pgtype.Int8ArrayOID, pgtype.Int8OID, rows, 8) }
-func floats(rows int) *column { return newColumn(pgtype.Float8ArrayOID, pgtype.Float8OID, rows, 8) }
-func bools(rows int) *column  { return newColumn(pgtype.BoolArrayOID, pgtype.BoolOID, rows, 1) }
-func texts(rows int) *column  { return newColumn(pgtype.TextArrayOID, pgtype.TextOID, rows, 16) }
 
 func (c *column) size(n int) { c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(n)) } //nolint:gosec // bounded by the message
 
@@ -104,6 +105,18 @@ func (c *column) addText(s string) {
 	c.n++
 	c.size(len(s))
 	c.buf = append(c.buf, s...)
+}
+
+// addJSON adds a value of jsonb, NULL for none. A version comes before the text.
+func (c *column) addJSON(raw []byte) {
+	if len(raw) == 0 {
+		c.addNull()
+		return
+	}
+	const version = 1
+	c.n++
+	c.size(1 + len(raw))
+	c.buf = append(append(c.buf, version), raw...)
 }
 
 // bytes returns the array with its header filled in.

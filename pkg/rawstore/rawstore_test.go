@@ -1,10 +1,13 @@
 package rawstore_test
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
@@ -101,6 +104,48 @@ func TestOutcome(t *testing.T) {
 		out, err := store.PutAll(t.Context(), rowsOf(eventtest.Usage("orders", 7, at)), never(t))
 		require.NoError(t, err)
 		require.Equal(t, rawstore.Outcome{Summarised: 7}, out)
+	})
+}
+
+func TestRepetitions(t *testing.T) {
+	t.Parallel()
+	pool, store := setup(t)
+	put := func(b *event.Batch) rawstore.Outcome {
+		out, err := store.PutAll(t.Context(), rowsOf(b), never(t))
+		require.NoError(t, err)
+		return out
+	}
+	first, second, third := eventtest.Performance("orders", 10, at), eventtest.Usage("orders", 10, at), eventtest.Usage("orders", 10, at)
+	require.Equal(t, rawstore.Outcome{Stored: 10}, put(first))
+	require.False(t, store.Inserts(), "new rows are copied")
+	require.Equal(t, rawstore.Outcome{Duplicate: 10}, put(first))
+	require.True(t, store.Inserts(), "a row that is there turns to inserts")
+	require.Equal(t, rawstore.Outcome{Stored: 10}, put(second))
+	require.False(t, store.Inserts(), "a batch without one turns back")
+	require.Equal(t, rawstore.Outcome{Stored: 10}, put(third))
+
+	t.Run("in many writers at once store each row once", func(t *testing.T) {
+		batches := make([]*event.Batch, 20)
+		for i := range batches {
+			batches[i] = eventtest.Performance("orders", 50, at.Add(time.Duration(i)*time.Minute))
+		}
+		var stored atomic.Int64
+		var all sync.WaitGroup
+		for writer := range 4 {
+			all.Go(func() {
+				own := rawstore.New(pool, nil)
+				for i := range batches {
+					out, err := own.PutAll(t.Context(), rowsOf(batches[(i*(writer+1))%len(batches)], batches[i]), never(t))
+					assert.NoError(t, err)
+					stored.Add(int64(out.Stored))
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, int64(1000), stored.Load(), "each is claimed by one writer")
+		var there int
+		require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(DISTINCT id) FROM performance_metrics`).Scan(&there))
+		require.Equal(t, 1010, there)
 	})
 }
 

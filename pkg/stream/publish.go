@@ -96,6 +96,10 @@ func (p *Publisher) Publish(ctx context.Context, b *event.Batch, correlation str
 // join adds the batch to the waiting groups of its subject, and starts the lane
 // when it stands still. It returns the groups that now hold the batch.
 func (p *Publisher) join(subject string, b *event.Batch, correlation string) []*group {
+	var encoded []piece
+	for part, size := range pieces(b) {
+		encoded = append(encoded, piece{part.Encode(make([]byte, 0, size)), part.Len()})
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.lanes[subject]
@@ -104,12 +108,9 @@ func (p *Publisher) join(subject string, b *event.Batch, correlation string) []*
 		p.lanes[subject] = l
 	}
 	var joined []*group
-	for piece := range pieces(b) {
+	for _, e := range encoded {
 		g := l.open()
-		// Encoded batches of one app, one after the other, are one encoded batch:
-		// protobuf merges repeated fields.
-		g.data = piece.Encode(g.data)
-		g.events += piece.Len()
+		g.add(e)
 		if len(joined) == 0 || joined[len(joined)-1] != g {
 			joined = append(joined, g)
 			g.correlate(correlation)
@@ -120,6 +121,23 @@ func (p *Publisher) join(subject string, b *event.Batch, correlation string) []*
 		go p.run(subject, l)
 	}
 	return joined
+}
+
+// piece is a part of a batch, encoded.
+type piece struct {
+	data   []byte
+	events int
+}
+
+// add puts a piece behind what the group holds. Encoded batches of one app, one
+// after the other, are one encoded batch: protobuf merges repeated fields.
+func (g *group) add(e piece) {
+	if g.data == nil {
+		g.data = e.data
+	} else {
+		g.data = append(g.data, e.data...)
+	}
+	g.events += e.events
 }
 
 // open returns the group that takes more: the last that waits, or a new one.
@@ -136,22 +154,23 @@ func (g *group) correlate(id string) {
 	}
 }
 
-// pieces cuts a batch where its encoding could pass pieceBytes. Nearly every
-// batch is one piece.
-func pieces(b *event.Batch) iter.Seq[event.Batch] {
-	return func(yield func(event.Batch) bool) {
-		from, size := 0, 0
+// pieces cuts a batch where its encoding could pass pieceBytes, and says how many
+// bytes each may take. Nearly every batch is one piece.
+func pieces(b *event.Batch) iter.Seq2[event.Batch, int] {
+	return func(yield func(event.Batch, int) bool) {
+		head := len(b.App) + 8
+		from, size := 0, head
 		for i := range b.Len() {
 			n := b.SizeHint(i)
 			if size+n > pieceBytes && i > from {
-				if !yield(b.Slice(from, i)) {
+				if !yield(b.Slice(from, i), size) {
 					return
 				}
-				from, size = i, 0
+				from, size = i, head
 			}
 			size += n
 		}
-		yield(b.Slice(from, b.Len()))
+		yield(b.Slice(from, b.Len()), size)
 	}
 }
 

@@ -1,0 +1,203 @@
+package rawstore
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+)
+
+// transaction stores rows on one connection. It speaks to the connection
+// directly: what can travel together does, and a batch takes four round trips.
+type transaction struct {
+	conn *pgconn.PgConn
+	out  Outcome
+	news map[hour]bool // hours that got new rows
+}
+
+// hour is one hour of a table.
+type hour struct {
+	start int64 // seconds since 1970
+	kind  event.Kind
+}
+
+const hourSeconds = int64(time.Hour / time.Second)
+
+// put stores the rows in one transaction, with store.
+func (s *Store) put(ctx context.Context, r Rows, store func(*transaction, context.Context, Rows) error) (Outcome, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("connection: %w", err)
+	}
+	defer conn.Release()
+	t := transaction{conn: conn.Conn().PgConn(), news: map[hour]bool{}}
+	err = t.run(ctx, r, func(r Rows) error {
+		if err := store(&t, ctx, r); err != nil {
+			return err
+		}
+		if s.afterInsert != nil {
+			s.afterInsert()
+		}
+		return nil
+	})
+	if err != nil {
+		// The first error counts. A connection that cannot roll back is in no
+		// state to be used again, and Release closes it.
+		_, _ = t.conn.Exec(ctx, `ROLLBACK`).ReadAll()
+		return Outcome{}, err
+	}
+	return t.out, nil
+}
+
+// run leaves out what lies below the purge line, has the rest stored, marks and commits.
+func (t *transaction) run(ctx context.Context, r Rows, store func(Rows) error) error {
+	line, err := t.begin(ctx)
+	if err != nil {
+		return err
+	}
+	above := r.since(line)
+	t.out.Summarised = r.Len() - above.Len()
+	if err := store(above); err != nil {
+		return err
+	}
+	return t.commit(ctx)
+}
+
+// begin keeps a purge out until the transaction ends, and returns the line that
+// holds so long, in microseconds since 1970: it is read by a statement behind
+// the lock, with a snapshot of its own. All of it is one round trip.
+func (t *transaction) begin(ctx context.Context) (line float64, err error) {
+	results, err := t.conn.Exec(ctx, `BEGIN; LOCK TABLE purge_gate IN ROW SHARE MODE;
+		SELECT extract(epoch FROM purged_before) * 1000000 FROM purge_line`).ReadAll()
+	if err != nil {
+		return 0, fmt.Errorf("begin: %w", err)
+	}
+	last := results[len(results)-1]
+	if len(last.Rows) != 1 {
+		return 0, errors.New("purge_line: must have one row")
+	}
+	if line, err = strconv.ParseFloat(string(last.Rows[0][0]), 64); err != nil { // -Infinity before the first purge
+		return 0, fmt.Errorf("purge_line: %w", err)
+	}
+	return line, nil
+}
+
+// commit marks the hours that got new rows and commits, in one round trip: the
+// locks on the marks are held for the commit alone. It updates marks that are
+// there, see hour_marks, and in one order, so that two writers cannot wait for
+// each other.
+func (t *transaction) commit(ctx context.Context) error {
+	hours := make([]hour, 0, len(t.news))
+	for h := range t.news {
+		hours = append(hours, h)
+	}
+	slices.SortFunc(hours, func(a, b hour) int {
+		if a.start != b.start {
+			return int(a.start - b.start)
+		}
+		return strings.Compare(string(a.kind), string(b.kind))
+	})
+	var sql strings.Builder
+	for i, h := range hours {
+		sql.WriteString(map[bool]string{true: "INSERT INTO hour_marks (time_bucket, metric_type) VALUES ", false: ", "}[i == 0])
+		fmt.Fprintf(&sql, "(to_timestamp(%d), '%s')", h.start, h.kind)
+	}
+	if len(hours) > 0 {
+		sql.WriteString(" ON CONFLICT (time_bucket, metric_type) DO UPDATE SET version = hour_marks.version + 1, marked_at = now();")
+	}
+	sql.WriteString("COMMIT")
+	results, err := t.conn.Exec(ctx, sql.String()).ReadAll()
+	if err != nil {
+		return fmt.Errorf("mark hours and commit: %w", err)
+	}
+	if tag := results[len(results)-1].CommandTag.String(); tag != "COMMIT" {
+		return fmt.Errorf("commit was answered with %s", tag)
+	}
+	return nil
+}
+
+// copyNew stores rows of which none is there. One that is ends the transaction:
+// see repeated.
+func (t *transaction) copyNew(ctx context.Context, r Rows) error {
+	if err := copyInto(ctx, t, performanceTable, r.Performance); err != nil {
+		return err
+	}
+	return copyInto(ctx, t, usageTable, r.Usage)
+}
+
+func copyInto[E any](ctx context.Context, t *transaction, to *table[E], rows []E) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	tag, err := t.conn.CopyFrom(ctx, bytes.NewReader(to.stream(rows)), to.copy)
+	if err != nil {
+		return fmt.Errorf("copy %s: %w", to.kind, err)
+	}
+	if int(tag.RowsAffected()) != len(rows) {
+		return fmt.Errorf("copy %s: %d rows became %d", to.kind, len(rows), tag.RowsAffected())
+	}
+	t.out.Stored += len(rows)
+	latest := hour{kind: to.kind, start: -1}
+	for i := range rows {
+		if start := hourOf(to.at(&rows[i])); start != latest.start {
+			latest.start = start
+			t.news[latest] = true
+		}
+	}
+	return nil
+}
+
+func hourOf(at time.Time) int64 {
+	seconds := at.Unix()
+	return seconds - ((seconds%hourSeconds)+hourSeconds)%hourSeconds
+}
+
+// insertMissing stores those of the rows that are not there.
+func (t *transaction) insertMissing(ctx context.Context, r Rows) error {
+	if err := insertInto(ctx, t, performanceTable, r.Performance); err != nil {
+		return err
+	}
+	return insertInto(ctx, t, usageTable, r.Usage)
+}
+
+func insertInto[E any](ctx context.Context, t *transaction, to *table[E], rows []E) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	columns := to.arrays(rows)
+	values := make([][]byte, len(columns))
+	oids := make([]uint32, len(columns))
+	for i, c := range columns {
+		values[i], oids[i] = c.bytes(), c.oid
+	}
+	binaryFormat := []int16{1}
+	result := t.conn.ExecParams(ctx, to.insert, values, oids, binaryFormat, binaryFormat).Read()
+	if result.Err != nil {
+		return fmt.Errorf("insert %s: %w", to.kind, result.Err)
+	}
+	stored := 0
+	for _, row := range result.Rows {
+		start := int64(binary.BigEndian.Uint64(row[0])) //nolint:gosec // a bigint
+		stored += int(binary.BigEndian.Uint64(row[1]))  //nolint:gosec // a count of our own rows
+		t.news[hour{start: start, kind: to.kind}] = true
+	}
+	t.out.Stored += stored
+	t.out.Duplicate += len(rows) - stored
+	return nil
+}
+
+// repeated reports whether a copy ended because a row was there already.
+func repeated(err error) bool {
+	const uniqueViolation = "23505"
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == uniqueViolation
+}
