@@ -106,19 +106,29 @@ func (b *Batch) Encode(dst []byte) []byte {
 // Decode reads a batch of the given schema version and kind. Errors are
 // [ErrNewerSchema] or say what is malformed; neither can be cured by retrying.
 func Decode(version int, kind Kind, data []byte) (*Batch, error) {
+	b := &Batch{}
+	if err := b.Decode(version, kind, data); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Decode reads a batch as [Decode] does, over what b holds: its lists are used
+// again. After an error b holds nothing of use.
+func (b *Batch) Decode(version int, kind Kind, data []byte) error {
 	if version > SchemaVersion {
-		return nil, fmt.Errorf("%w: %d > %d", ErrNewerSchema, version, SchemaVersion)
+		return fmt.Errorf("%w: %d > %d", ErrNewerSchema, version, SchemaVersion)
 	}
 	if version != 1 {
-		return nil, fmt.Errorf("%w: no schema version %d", errMalformed, version)
+		return fmt.Errorf("%w: no schema version %d", errMalformed, version)
 	}
 	if kind != KindPerformance && kind != KindUsage {
-		return nil, fmt.Errorf("%w: no kind %q", errMalformed, kind)
+		return fmt.Errorf("%w: no kind %q", errMalformed, kind)
 	}
-	b := &Batch{Kind: kind}
+	*b = Batch{Kind: kind, Performance: b.Performance[:0], Usage: b.Usage[:0]}
 	text := string(data)
 	if err := b.grow(data, text); err != nil {
-		return nil, err
+		return err
 	}
 	err := eachField(data, text, func(n protowire.Number, v value) error {
 		switch {
@@ -134,10 +144,10 @@ func Decode(version int, kind Kind, data []byte) (*Batch, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if b.App == "" {
-		return nil, fmt.Errorf("%w: no app", errMalformed)
+		return fmt.Errorf("%w: no app", errMalformed)
 	}
 	for i := range b.Performance {
 		b.Performance[i].App = b.App
@@ -145,7 +155,7 @@ func Decode(version int, kind Kind, data []byte) (*Batch, error) {
 	for i := range b.Usage {
 		b.Usage[i].App = b.App
 	}
-	return b, nil
+	return nil
 }
 
 // grow makes room for the batch's events, so that the list is not copied over

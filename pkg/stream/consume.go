@@ -54,14 +54,19 @@ func (m *Message) Correlations() []string {
 // Decode returns the events the message carries. An error is the message's own
 // fault: no retry cures it.
 func (m *Message) Decode() (*event.Batch, error) {
-	b, err := event.Decode(m.Version(), m.Kind, m.Data)
-	if err != nil {
-		return nil, err
+	b := &event.Batch{}
+	return b, m.DecodeInto(b)
+}
+
+// DecodeInto is Decode into a batch whose lists are used again.
+func (m *Message) DecodeInto(b *event.Batch) error {
+	if err := b.Decode(m.Version(), m.Kind, m.Data); err != nil {
+		return err
 	}
 	if b.App != m.App {
-		return nil, fmt.Errorf("a batch of app %q on the subject of app %q", b.App, m.App)
+		return fmt.Errorf("a batch of app %q on the subject of app %q", b.App, m.App)
 	}
-	return b, nil
+	return nil
 }
 
 // Ack tells the log that the message's events are durable elsewhere. An ack may

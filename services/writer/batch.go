@@ -28,20 +28,61 @@ type origin struct {
 	at time.Time
 }
 
-// collect takes what waits behind first, up to the bound on rows. It never
-// waits itself: while a batch is stored the next one gathers, so batches are
-// large under load and small without.
-func (w *Writer) collect(first *stream.Message) *batch {
-	b := &batch{}
-	w.add(b, first)
+// hands is the memory a worker uses again for each batch.
+type hands struct {
+	batch
+	decoded event.Batch
+}
+
+// empty lets go of the last batch, and of what its rows hold on to.
+func (h *hands) empty() {
+	clear(h.messages)
+	clear(h.rows.Performance)
+	clear(h.rows.Usage)
+	clear(h.decoded.Performance)
+	clear(h.decoded.Usage)
+	h.batch = batch{messages: h.messages[:0], rows: rawstore.Rows{Performance: h.rows.Performance[:0], Usage: h.rows.Usage[:0]}}
+}
+
+// collect takes what waits behind first, up to the bound on rows, and what still
+// comes before its time. Under load a batch is large because it gathers while
+// the one before is stored; events that come one by one gather until then, so
+// that not each of them costs a transaction.
+func (w *Writer) collect(h *hands, first *stream.Message, until time.Time) *batch {
+	b := &h.batch
+	w.add(h, first)
+	var due <-chan time.Time
 	for b.rows.Len() < w.cfg.MaxRows {
 		select {
 		case m, ok := <-w.messages:
 			if !ok {
 				return b
 			}
-			w.add(b, m)
+			w.add(h, m)
+			continue
 		default:
+		}
+		if b.rows.Len() >= w.cfg.PaceRows {
+			return b
+		}
+		if due == nil {
+			wait := time.Until(until)
+			if wait <= 0 {
+				return b
+			}
+			timer := time.NewTimer(wait)
+			defer timer.Stop()
+			due = timer.C
+		}
+		select {
+		case m, ok := <-w.messages:
+			if !ok {
+				return b
+			}
+			w.add(h, m)
+		case <-due:
+			return b
+		case <-w.stopping:
 			return b
 		}
 	}
@@ -49,7 +90,8 @@ func (w *Writer) collect(first *stream.Message) *batch {
 }
 
 // add decodes a message into the batch. What it cannot decode it buries.
-func (w *Writer) add(b *batch, m *stream.Message) {
+func (w *Writer) add(h *hands, m *stream.Message) {
+	b, decoded := &h.batch, &h.decoded
 	b.messages = append(b.messages, m)
 	if m.Delivered > 1 {
 		w.metrics.redelivered.Inc()
@@ -57,8 +99,7 @@ func (w *Writer) add(b *batch, m *stream.Message) {
 	if m.IsLedger() {
 		return // stored on its own, see handle
 	}
-	decoded, err := m.Decode()
-	if err != nil {
+	if err := m.DecodeInto(decoded); err != nil {
 		b.unburied = errors.Join(b.unburied, w.buryWhole(m, 1, err))
 		return
 	}

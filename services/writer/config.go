@@ -13,6 +13,12 @@ type Config struct {
 	Workers int
 	// MaxRows is when a batch is large enough.
 	MaxRows int
+	// Pace is the least time from one batch of a worker to its next: events that
+	// come one by one share transactions. A first event after a pause never
+	// waits, nor does a batch of PaceRows.
+	Pace time.Duration
+	// PaceRows is when a batch is worth a transaction at once.
+	PaceRows int
 	// StoreTimeout bounds one attempt to store, the wait for a connection included.
 	StoreTimeout time.Duration
 	// Topology of the log the writer reads.
@@ -35,7 +41,7 @@ type Config struct {
 // DefaultConfig returns the documented defaults.
 func DefaultConfig() Config {
 	return Config{
-		Workers: 2, MaxRows: 10_000, StoreTimeout: 60 * time.Second,
+		Workers: 2, MaxRows: 10_000, Pace: 25 * time.Millisecond, PaceRows: 2000, StoreTimeout: 60 * time.Second,
 		Topology: stream.DefaultTopology(), RawRetention: 7 * 24 * time.Hour, Instance: "writer",
 		PositionEvery: time.Second, StatusEvery: 5 * time.Second,
 		// A connection that was cut is worth another try at once; an outage is not.
@@ -52,6 +58,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxRows < 1 {
 		errs = append(errs, errors.New("writer rows: must be at least 1"))
+	}
+	if c.Pace < 0 || c.PaceRows < 1 {
+		errs = append(errs, errors.New("writer pace: must not be negative, and its rows at least 1"))
 	}
 	if c.StoreTimeout <= 0 || c.PositionEvery <= 0 || c.StatusEvery <= 0 || c.ProbeEvery <= 0 {
 		errs = append(errs, errors.New("writer times: must be positive"))

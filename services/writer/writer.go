@@ -202,6 +202,8 @@ func (w *Writer) giveBack(m *stream.Message) {
 
 // worker stores batches until the messages end.
 func (w *Writer) worker() {
+	var h hands
+	var began time.Time // its last batch
 	for {
 		first, ok := <-w.messages
 		if !ok {
@@ -213,7 +215,10 @@ func (w *Writer) worker() {
 			continue
 		default:
 		}
-		w.handle(w.collect(first))
+		b := w.collect(&h, first, began.Add(w.cfg.Pace))
+		began = time.Now()
+		w.handle(b)
+		h.empty()
 	}
 }
 
