@@ -25,6 +25,13 @@ const (
 	stopPatience = 30 * time.Second
 )
 
+// errKilled is a server that somebody ended while it started: not its own fault,
+// and worth another try.
+var errKilled = errors.New("PostgreSQL was killed")
+
+// killedTries bounds those tries: what kills every start will kill the next.
+const killedTries = 5
+
 // ErrClosed is what using a closed server yields.
 var ErrClosed = errors.New("embedded PostgreSQL is closed")
 
@@ -141,6 +148,22 @@ func (p *Postgres) startFirst(ctx context.Context) error {
 	if err := clearStale(ctx, p.dir, p.logger); err != nil {
 		return err
 	}
+	for try := 1; ; try++ {
+		err := p.startReady(ctx)
+		if err == nil {
+			break
+		}
+		if try == killedTries || !errors.Is(err, errKilled) || ctx.Err() != nil {
+			return err
+		}
+		p.logger.Warn("PostgreSQL was killed while it started, starting it again", "error", err)
+	}
+	p.logger.Info("PostgreSQL started", "version", fmt.Sprintf("%d.%d", p.install.major, p.install.minor), "port", p.port, "dir", p.dir)
+	return nil
+}
+
+// startReady starts the server and makes our database, or leaves nothing running.
+func (p *Postgres) startReady(ctx context.Context) error {
 	if err := p.start(ctx); err != nil {
 		return err
 	}
@@ -148,13 +171,15 @@ func (p *Postgres) startFirst(ctx context.Context) error {
 	if err == nil {
 		err = writePrivate(p.urlFile, p.DSN()+"\n")
 	}
-	if err != nil {
-		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
-		defer cancel()
-		return errors.Join(err, p.stop(stopCtx))
+	if err == nil {
+		return nil
 	}
-	p.logger.Info("PostgreSQL started", "version", fmt.Sprintf("%d.%d", p.install.major, p.install.minor), "port", p.port, "dir", p.dir)
-	return nil
+	if p.run.process.exited() {
+		err = fmt.Errorf("%w: %w", errKilled, err)
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPatience)
+	defer cancel()
+	return errors.Join(err, p.stop(stopCtx))
 }
 
 // ensureDatabase makes the database, and lets psql find the tables of schema metrics

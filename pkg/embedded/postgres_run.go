@@ -81,7 +81,12 @@ func (p *Postgres) launch(ctx context.Context) (*run, error) {
 		return r, nil
 	case <-r.process.done:
 		r.drainLog()
-		return nil, fmt.Errorf("PostgreSQL did not start (%w): %s", endOf(r.process), r.log.lastLines())
+		err := fmt.Errorf("PostgreSQL did not start (%w): %s", endOf(r.process), r.log.lastLines())
+		// The postmaster itself, or a process it cannot start without.
+		if strings.Contains(err.Error(), "signal: killed") || strings.Contains(err.Error(), "was terminated by signal 9") {
+			err = fmt.Errorf("%w: %w", errKilled, err)
+		}
+		return nil, err
 	case <-ctx.Done():
 		err := fmt.Errorf("PostgreSQL did not start in time (%w): %s", ctx.Err(), r.log.lastLines())
 		return nil, errors.Join(err, r.kill())

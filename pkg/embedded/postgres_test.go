@@ -1,7 +1,9 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -149,6 +151,42 @@ func TestPostgresCloses(t *testing.T) {
 			require.Equal(t, "kept", queryText(t, startPostgres(t, cfg).DSN(), "SELECT text FROM kept"))
 		})
 	}
+}
+
+func TestPostgresKilledWhileItStarts(t *testing.T) {
+	t.Parallel()
+	cfg := PostgresConfig{DataDir: dataDir(t)}
+	first := startPostgres(t, cfg)
+	pidFile := filepath.Join(first.dir, "postmaster.pid")
+	require.NoError(t, first.Close(t.Context()))
+	var log bytes.Buffer
+	kills := 2
+	killer := make(chan struct{})
+	started := make(chan struct{})
+	go func() {
+		defer close(killer)
+		for last := 0; kills > 0; {
+			select {
+			case <-started:
+				return
+			default:
+			}
+			content, _ := os.ReadFile(pidFile) // not there yet, or half written: looked at again
+			line, _, _ := strings.Cut(string(content), "\n")
+			if pid, err := strconv.Atoi(line); err == nil && pid != last && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				last, kills = pid, kills-1
+			}
+		}
+	}()
+	p, err := StartPostgres(t.Context(), cfg, slog.New(slog.NewTextHandler(&log, nil)))
+	close(started)
+	<-killer
+	require.NoError(t, err)
+	one := queryText(t, p.DSN(), "SELECT '1'")
+	require.NoError(t, p.Close(t.Context())) // nobody writes the log any more
+	require.Equal(t, "1", one)
+	require.Zero(t, kills)
+	require.Equal(t, 2, strings.Count(log.String(), "starting it again"), log.String())
 }
 
 func TestPostgresComesBack(t *testing.T) {
