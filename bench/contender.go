@@ -60,6 +60,15 @@ func (c *contender) failed(err error) error {
 	return fmt.Errorf("%s: %w", c.name, err)
 }
 
+// What a whole row has: every column the sender fills. NULL in one of them would
+// mean that a contender did less work than it is credited with.
+const (
+	wholeOurs = `id IS NOT NULL AND received_at IS NOT NULL AND app = 'bench' AND endpoint LIKE '/api/v1/workspaces/%' AND method IN ('GET', 'POST')
+		AND status_code BETWEEN 200 AND 404 AND response_time_ms > 0 AND seq >= 0 AND instance LIKE 'bench-%' AND user_id LIKE 'user%' AND app_version = '1.4'`
+	wholeTelegraf = `id IS NOT NULL AND time IS NOT NULL AND app = 'bench' AND endpoint LIKE '/api/v1/workspaces/%' AND method IN ('GET', 'POST')
+		AND status_code BETWEEN 200 AND 404 AND response_time_ms > 0 AND seq >= 0 AND instance LIKE 'bench-%' AND user_id LIKE 'user%' AND app_version = '1.4'`
+)
+
 // outcome is what one run of a contender gave.
 type outcome struct {
 	durable  float64 // events a second, from the first request to the last row

@@ -19,17 +19,13 @@ func fillHistory(ctx context.Context, pool *pgxpool.Pool, n int, from, to time.T
 	if err := rawstore.New(pool, nil).EnsureDays(ctx, from, to.Add(24*time.Hour)); err != nil {
 		return err
 	}
-	const chunk = 500_000
-	step := to.Sub(from) / time.Duration(n)
-	for done := 0; done < n; done += chunk {
-		m := min(chunk, n-done)
-		at := from.Add(time.Duration(done) * step)
-		if _, err := pool.Exec(ctx, insertRequests, at, step.Microseconds(), m, load.Endpoints, load.Users); err != nil {
-			return fmt.Errorf("fill performance: %w", err)
-		}
-		if _, err := pool.Exec(ctx, insertActions, at, 10*step.Microseconds(), m/10, load.Users); err != nil {
-			return fmt.Errorf("fill usage: %w", err)
-		}
+	half := from.Add(to.Sub(from) / 2)
+	if err := fillRequests(ctx, pool, []stretch{over(from, half, n/2), over(half, to, n-n/2)}); err != nil {
+		return err
+	}
+	step := to.Sub(from) / time.Duration(n/10)
+	if _, err := pool.Exec(ctx, insertActions, from, step.Microseconds(), n/10, load.Users); err != nil {
+		return fmt.Errorf("fill usage: %w", err)
 	}
 	if err := markHours(ctx, pool, from, to); err != nil {
 		return err
@@ -37,14 +33,6 @@ func fillHistory(ctx context.Context, pool *pgxpool.Pool, n int, from, to time.T
 	_, err := pool.Exec(ctx, `VACUUM (ANALYZE) performance_metrics, usage_events`)
 	return err
 }
-
-const insertRequests = `
-INSERT INTO performance_metrics (id, "timestamp", received_at, app, endpoint, method, status_code, response_time_ms, seq, instance, user_id, app_version)
-SELECT gen_random_uuid(), t, t, 'bench', '/api/v1/workspaces/{id}/items-' || lpad((random() * ($4::int - 1))::int::text, 2, '0'),
-       CASE WHEN i % 4 = 0 THEN 'POST' ELSE 'GET' END, CASE WHEN random() < 0.01 THEN 404 ELSE 200 END,
-       exp(3 + 1.2 * sqrt(-2 * ln(1 - random())) * cos(6.283185307 * random())), i, 'bench-' || i % 4,
-       CASE WHEN i % 20 = 0 THEN NULL ELSE 'user' || lpad((random() * ($5::int - 1))::int::text, 3, '0') || '@example.com' END, '1.4'
-  FROM generate_series(0, $3::int - 1) AS i, LATERAL (SELECT $1::timestamptz + i * $2::bigint * interval '1 microsecond' AS t) AS at`
 
 const insertActions = `
 INSERT INTO usage_events (id, "timestamp", received_at, app, event_type, user_id, success, page_name)

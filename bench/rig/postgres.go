@@ -79,6 +79,31 @@ func (p *Postgres) Database(ctx context.Context, name string) (string, error) {
 	return u.String(), nil
 }
 
+// Drop removes a database and whoever is connected to it.
+func (p *Postgres) Drop(ctx context.Context, name string) error {
+	conn, err := pgx.Connect(ctx, p.server.DSN())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // nothing is in flight
+	if _, err := conn.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)"); err != nil {
+		return fmt.Errorf("drop database %s: %w", name, err)
+	}
+	return nil
+}
+
+// Busy reports whether any backend but ours works at the moment, autovacuum's among them.
+func (p *Postgres) Busy(ctx context.Context) (busy bool, err error) {
+	conn, err := pgx.Connect(ctx, p.server.DSN())
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close(ctx) }() // nothing is in flight
+	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity
+		WHERE pid <> pg_backend_pid() AND state = 'active' AND backend_type IN ('client backend', 'parallel worker', 'autovacuum worker'))`).Scan(&busy)
+	return busy, err
+}
+
 // Migrated makes a database with the product's schema, and returns its address
 // and a pool on it.
 func (p *Postgres) Migrated(ctx context.Context, name string) (string, *pgxpool.Pool, error) {
