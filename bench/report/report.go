@@ -29,7 +29,7 @@ type Bar struct {
 	Section string  `json:"section"`
 	Name    string  `json:"name"`
 	Value   float64 `json:"value"` // of the medians
-	Min     float64 `json:"min"`   // of the rounds, where both sides have one each
+	Min     float64 `json:"min"`   // of the rounds both sides have
 	Max     float64 `json:"max"`
 	Limit   float64 `json:"limit,omitempty"`
 	AtMost  bool    `json:"at_most,omitempty"` // the limit is the most allowed, else the least
@@ -118,11 +118,10 @@ func (r *Report) Ratio(name, top, bottom string, limit Limit) {
 		return
 	}
 	bar := r.bar(name, a.Median/b.Median, limit)
-	if len(a.Values) == len(b.Values) {
-		for i := range a.Values {
-			q := a.Values[i] / b.Values[i]
-			bar.Min, bar.Max = math.Min(bar.Min, q), math.Max(bar.Max, q)
-		}
+	// A slow quantity may have fewer rounds than what it is compared with.
+	for i := range min(len(a.Values), len(b.Values)) {
+		q := a.Values[i] / b.Values[i]
+		bar.Min, bar.Max = math.Min(bar.Min, q), math.Max(bar.Max, q)
 	}
 	r.Bars = append(r.Bars, bar)
 }
