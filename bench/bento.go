@@ -57,7 +57,7 @@ func (b *bench) bentoPeer(ctx context.Context, name string, withWriter bool) (*c
 	if err != nil {
 		return nil, err
 	}
-	c := &contender{name: "bento", processes: []*rig.Process{nats.Process}, count: countOurs, truncate: truncateOurs}
+	c := &contender{name: "bento", processes: []*rig.Process{nats.Process}, count: countOurs, truncate: truncateOurs, whole: wholeOurs}
 	if err := makeStream(ctx, nats.URL, "BENTO", "bento.>"); err != nil {
 		return nil, err
 	}
@@ -105,82 +105,4 @@ func (b *bench) configured(name, program, config string, args ...string) (*rig.P
 		return nil, err
 	}
 	return rig.Start(rig.Command{Name: name, Path: program, Args: append(args, file), Dir: b.dir})
-}
-
-// Telegraf holds what it has accepted in memory, and writes a table of its own
-// without a key.
-const telegrafConfig = `
-[agent]
-  interval = "1s"
-  flush_interval = "200ms"
-  flush_jitter = "0s"
-  metric_batch_size = 5000
-  metric_buffer_limit = 5000000
-  omit_hostname = true
-  logtarget = "stderr"
-  quiet = true
-[[inputs.http_listener_v2]]
-  service_address = "tcp://%s"
-  paths = ["/post"]
-  methods = ["POST"]
-  data_format = "json"
-  json_time_key = "timestamp"
-  json_time_format = "2006-01-02T15:04:05.000000Z07:00"
-  json_string_fields = ["id", "app", "instance", "endpoint", "method", "user_id", "app_version"]
-  name_override = "performance"
-[[outputs.postgresql]]
-  connection = %q
-`
-
-// telegrafPeer starts Telegraf on a database of its own.
-func (b *bench) telegrafPeer(ctx context.Context, name string) (*contender, error) {
-	program := filepath.Join(b.peers, "telegraf")
-	if _, err := os.Stat(program); err != nil {
-		return nil, nil // the peer was not built
-	}
-	dsn, err := b.pg.Database(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := rig.Pool(ctx, dsn)
-	if err != nil {
-		return nil, err
-	}
-	addr, err := rig.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
-	p, err := b.configured(name, program, fmt.Sprintf(telegrafConfig, addr, dsn))
-	if err != nil {
-		return nil, err
-	}
-	c := &contender{
-		name: "telegraf", processes: []*rig.Process{p}, pool: pool,
-		target: load.Target{Addr: addr, Path: "/post", Shape: load.Array},
-		count:  `SELECT count(*) FROM public.performance`, truncate: `TRUNCATE public.performance`,
-	}
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
-	defer cancel()
-	if err := p.Listening(ctx, addr); err != nil {
-		return nil, err
-	}
-	return c, b.firstEvents(ctx, c)
-}
-
-// firstEvents makes a contender create its table.
-func (b *bench) firstEvents(ctx context.Context, c *contender) error {
-	if _, err := load.Run(ctx, load.Plan{Target: c.target, Batch: 10, Conns: 1, Requests: 1}); err != nil {
-		return c.failed(err)
-	}
-	for {
-		var n int
-		if err := c.pool.QueryRow(ctx, c.count).Scan(&n); err == nil && n == 10 {
-			return nil
-		}
-		select {
-		case <-time.After(50 * time.Millisecond):
-		case <-ctx.Done():
-			return fmt.Errorf("%s stored nothing: %w", c.name, ctx.Err())
-		}
-	}
 }

@@ -34,7 +34,7 @@ func (b *bench) ceiling(ctx context.Context, name string, write func(context.Con
 		return nil, err
 	}
 	return &contender{
-		name: name, pool: pool, count: countOurs, truncate: truncateOurs,
+		name: name, pool: pool, count: countOurs, truncate: truncateOurs, whole: wholeOurs,
 		write: func(ctx context.Context, events int) error { return writeAll(ctx, pool, events, write) },
 	}, nil
 }

@@ -20,6 +20,7 @@ type contender struct {
 	pool      *pgxpool.Pool
 	count     string // SQL: how many of the events are there
 	truncate  string // SQL: none is
+	whole     string // SQL: how many different ones are there with all their columns
 	// post replaces sending everything to target.
 	post func(context.Context, load.Plan) (load.Result, error)
 	// write replaces the HTTP load, for the ceilings.
@@ -60,14 +61,10 @@ func (c *contender) failed(err error) error {
 	return fmt.Errorf("%s: %w", c.name, err)
 }
 
-// What a whole row has: every column the sender fills. NULL in one of them would
-// mean that a contender did less work than it is credited with.
-const (
-	wholeOurs = `id IS NOT NULL AND received_at IS NOT NULL AND app = 'bench' AND endpoint LIKE '/api/v1/workspaces/%' AND method IN ('GET', 'POST')
-		AND status_code BETWEEN 200 AND 404 AND response_time_ms > 0 AND seq >= 0 AND instance LIKE 'bench-%' AND user_id LIKE 'user%' AND app_version = '1.4'`
-	wholeTelegraf = `id IS NOT NULL AND time IS NOT NULL AND app = 'bench' AND endpoint LIKE '/api/v1/workspaces/%' AND method IN ('GET', 'POST')
-		AND status_code BETWEEN 200 AND 404 AND response_time_ms > 0 AND seq >= 0 AND instance LIKE 'bench-%' AND user_id LIKE 'user%' AND app_version = '1.4'`
-)
+// What a whole row has: every column the sender fills. An empty one would mean
+// that a contender did less work than it is credited with.
+const wholeRow = `app = 'bench' AND endpoint LIKE '/api/v1/workspaces/%' AND method IN ('GET', 'POST') AND status_code BETWEEN 200 AND 404
+	AND response_time_ms > 0 AND seq >= 0 AND instance LIKE 'bench-%' AND user_id LIKE 'user%' AND app_version = '1.4'`
 
 // outcome is what one run of a contender gave.
 type outcome struct {
@@ -115,6 +112,9 @@ func (b *bench) send(ctx context.Context, c *contender, batch, events, conns int
 	if err != nil {
 		return outcome{}, err
 	}
+	if err := c.complete(ctx, events); err != nil {
+		return outcome{}, err
+	}
 	per := 100_000 / float64(events)
 	o := outcome{
 		durable: float64(events) / took.Seconds(), cpu: (after.own.CPU - before.own.CPU) * per,
@@ -144,6 +144,19 @@ func (b *bench) clear(ctx context.Context, c *contender) error {
 	}
 	_, err := c.pool.Exec(ctx, `CHECKPOINT`)
 	return err
+}
+
+// complete makes sure that what was counted are the events that were sent: each
+// once, with nothing left out.
+func (c *contender) complete(ctx context.Context, events int) error {
+	var n int
+	if err := c.pool.QueryRow(ctx, c.whole).Scan(&n); err != nil {
+		return err
+	}
+	if n != events {
+		return fmt.Errorf("%s stored %d different and whole events of %d", c.name, n, events)
+	}
+	return nil
 }
 
 const arrivalPatience = 2 * time.Minute

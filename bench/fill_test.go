@@ -29,7 +29,7 @@ func TestFill(t *testing.T) {
 	t.Run("every row is there once, at its own time, with all its columns", func(t *testing.T) {
 		var rows, ids, times, whole int
 		require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*), count(DISTINCT id), count(DISTINCT "timestamp"),
-			count(*) FILTER (WHERE `+wholeOurs+`) FROM performance_metrics`).Scan(&rows, &ids, &times, &whole))
+			count(*) FILTER (WHERE `+wholeRow+`) FROM performance_metrics`).Scan(&rows, &ids, &times, &whole))
 		require.Equal(t, []int{n + 77, n + 77, n + 77, n + 77}, []int{rows, ids, times, whole})
 	})
 	t.Run("the rows keep within their stretch", func(t *testing.T) {

@@ -50,6 +50,7 @@ func (b *bench) growth(ctx context.Context) (err error) {
 		target: load.Target{Addr: addr, Path: performanceAPI, Shape: load.Envelope},
 		// What was there before the run stays: the table only grows.
 		count:    `SELECT count(*) FROM performance_metrics WHERE app = 'bench' AND "timestamp" >= (SELECT at FROM bench_start)`,
+		whole:    wholeOurs + ` AND "timestamp" >= (SELECT at FROM bench_start)`,
 		truncate: `UPDATE bench_start SET at = clock_timestamp()`,
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()

@@ -11,6 +11,7 @@ import (
 const (
 	startPatience  = 60 * time.Second
 	countOurs      = `SELECT count(*) FROM performance_metrics WHERE app = 'bench'`
+	wholeOurs      = `SELECT count(DISTINCT id) FROM performance_metrics WHERE ` + wholeRow
 	truncateOurs   = `TRUNCATE performance_metrics, usage_events, hour_marks`
 	performanceAPI = "/api/v1/metrics/performance-events"
 )
@@ -60,7 +61,7 @@ func (b *bench) standalone(ctx context.Context, name string) (*contender, error)
 		return nil, err
 	}
 	return &contender{
-		name: "lakepulse", ops: ops, processes: []*rig.Process{p}, pool: pool, count: countOurs, truncate: truncateOurs,
+		name: "lakepulse", ops: ops, processes: []*rig.Process{p}, pool: pool, count: countOurs, truncate: truncateOurs, whole: wholeOurs,
 		target: load.Target{Addr: addr, Path: performanceAPI, Shape: load.Envelope},
 	}, nil
 }

@@ -67,7 +67,7 @@ func (b *bench) fleet(ctx context.Context, name string, ingest, writers int) (*f
 	if err != nil {
 		return nil, err
 	}
-	f := &fleet{contender: contender{name: name, processes: []*rig.Process{nats.Process}, pool: pool, count: countOurs, truncate: truncateOurs}}
+	f := &fleet{contender: contender{name: name, processes: []*rig.Process{nats.Process}, pool: pool, count: countOurs, truncate: truncateOurs, whole: wholeOurs}}
 	for i := range ingest {
 		p, addr, err := b.role(ctx, fmt.Sprintf("%s-ingest-%d", name, i), "ingest", "--nats", nats.URL)
 		if p != nil {
