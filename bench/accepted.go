@@ -37,7 +37,7 @@ func (b *bench) accepted(ctx context.Context) (err error) {
 		return err
 	}
 	for _, load := range []struct{ batch, conns, events int }{
-		{100, 8, b.pick(60_000, 300_000)}, {1, 64, b.pick(6_000, 40_000)},
+		{100, 8, b.pick(60_000, 300_000)}, {1, 64, b.pick(6_000, 20_000)},
 	} {
 		for round := range b.rounds + 1 {
 			for _, c := range contenders {

@@ -23,7 +23,7 @@ func (b *bench) collection(ctx context.Context) error {
 	for range b.rounds {
 		took := "200ms"
 		if !b.quick {
-			took = "1s"
+			took = "500ms"
 		}
 		out, err := exec.CommandContext(ctx, binary, "-test.run", "^$", "-test.bench", ".", "-test.benchtime", took).Output() //nolint:gosec // as above
 		if err != nil {

@@ -31,7 +31,7 @@ func (b *bench) freshness(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
-	seconds := b.pick(4, 20)
+	seconds := b.pick(4, 10)
 	for round := range b.rounds {
 		const batch = 50
 		background, stop := context.WithCancel(ctx)

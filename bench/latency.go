@@ -22,7 +22,7 @@ func (b *bench) latency(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, c.stop()) }()
 	const batch = 100
-	events := b.pick(60_000, 300_000)
+	events := b.pick(60_000, 150_000)
 	shares := []int{10, 50, 90}
 	for round := range b.rounds + 1 {
 		full, err := b.send(ctx, c, batch, events, pipelineConns)
@@ -38,7 +38,7 @@ func (b *bench) latency(ctx context.Context) (err error) {
 				return err
 			}
 			rate := b.report.Median("capacity, durable") / batch * float64(share) / 100
-			seconds := float64(b.pick(3, 10))
+			seconds := float64(b.pick(3, 5))
 			sent, err := load.Run(ctx, load.Plan{Target: c.target, Batch: batch, Conns: latencyConns, Requests: int(rate * seconds), Rate: rate})
 			if err != nil {
 				return c.failed(err)

@@ -4,13 +4,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -37,20 +37,22 @@ type bench struct {
 }
 
 // sections in the order they run. fullOnly ones take too long for a quick look.
+// The plan is what a full run takes on two cores that have nothing else to do.
 var sections = []struct {
 	name     string
 	fullOnly bool
+	plan     time.Duration
 	run      func(*bench, context.Context) error
 }{
-	{"footprint", false, (*bench).footprint},
-	{"pipeline", false, (*bench).pipeline},
-	{"accepted", false, (*bench).accepted},
-	{"latency", false, (*bench).latency},
-	{"freshness", false, (*bench).freshness},
-	{"dashboard", false, (*bench).dashboard},
-	{"collection", false, (*bench).collection},
-	{"scaling", true, (*bench).scaling},
-	{"growth", true, (*bench).growth},
+	{"footprint", false, 60 * time.Second, (*bench).footprint},
+	{"pipeline", false, 210 * time.Second, (*bench).pipeline},
+	{"accepted", false, 80 * time.Second, (*bench).accepted},
+	{"latency", false, 110 * time.Second, (*bench).latency},
+	{"freshness", false, 60 * time.Second, (*bench).freshness},
+	{"dashboard", false, 500 * time.Second, (*bench).dashboard},
+	{"collection", false, 45 * time.Second, (*bench).collection},
+	{"scaling", true, 90 * time.Second, (*bench).scaling},
+	{"growth", true, 330 * time.Second, (*bench).growth},
 }
 
 // onDemand sections run when they are named.
@@ -73,7 +75,7 @@ func run(ctx context.Context) error {
 	if len(os.Args) > 2 && os.Args[1] == "nats" {
 		return rig.ServeNATS(ctx, os.Args[2], slices.Contains(os.Args[3:], "relaxed"), log)
 	}
-	b := &bench{log: log, report: &report.Report{Started: time.Now().UTC(), Machine: machine()}}
+	b := &bench{log: log, report: &report.Report{Started: time.Now().UTC(), Machine: machine(), Command: strings.Join(os.Args, " ")}}
 	var only, skip, out string
 	flag.BoolVar(&b.quick, "quick", false, "a short look: three rounds of small runs")
 	flag.IntVar(&b.rounds, "rounds", 0, "rounds of each comparison (5, quick 3)")
@@ -102,13 +104,8 @@ func run(ctx context.Context) error {
 	if b.binary, err = filepath.Abs(b.binary); err != nil {
 		return err
 	}
-	if err := b.measure(ctx); err != nil {
-		return err
-	}
-	if err := b.report.Print(os.Stdout); err != nil {
-		return err
-	}
-	return b.report.Write(out)
+	err = b.measure(ctx)
+	return errors.Join(err, b.report.Print(os.Stdout), b.report.Write(out))
 }
 
 // pick returns what a quick or a full run uses.
@@ -136,26 +133,45 @@ func (b *bench) measure(ctx context.Context) (err error) {
 			err = e
 		}
 	}()
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	var failed []error
 	for name, section := range onDemand {
 		if slices.Contains(b.only, name) {
-			b.report.Section(name)
-			if err := section(b, ctx); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
+			failed = append(failed, b.section(ctx, name, 0, section))
 		}
 	}
 	for _, s := range sections {
 		wanted := len(b.only) == 0 && (!b.quick || !s.fullOnly) || slices.Contains(b.only, s.name)
-		if !wanted || slices.Contains(b.skip, s.name) {
-			continue
+		if wanted && !slices.Contains(b.skip, s.name) {
+			failed = append(failed, b.section(ctx, s.name, s.plan, s.run))
 		}
-		b.report.Section(s.name)
-		started := time.Now()
-		if err := s.run(b, ctx); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		fmt.Fprintf(os.Stderr, "bench: %s took %s\n", s.name, time.Since(started).Round(100*time.Millisecond))
 	}
+	b.report.Ended, b.report.Load.End = time.Now().UTC(), loadAverage()
+	return errors.Join(failed...)
+}
+
+// section runs a section. One that fails does not take the others' results along.
+func (b *bench) section(ctx context.Context, name string, plan time.Duration, run func(*bench, context.Context) error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	b.report.Section(name)
+	before, started := loadAverage(), time.Now()
+	err := run(b, ctx)
+	took := time.Since(started).Round(100 * time.Millisecond)
+	b.report.Took(took, before)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+		b.report.Note("not finished: %v", err)
+		return err
+	}
+	against := ""
+	if !b.quick && plan > 0 {
+		against = fmt.Sprintf(", planned %s", plan)
+	}
+	fmt.Fprintf(os.Stderr, "bench: %s took %s%s\n", name, took, against)
 	return nil
 }
 
@@ -163,14 +179,4 @@ func (b *bench) measure(ctx context.Context) (err error) {
 func (b *bench) folder(name string) (string, error) {
 	dir := filepath.Join(b.dir, name)
 	return dir, os.MkdirAll(dir, 0o755) //nolint:gosec // as above
-}
-
-func machine() map[string]string {
-	m := map[string]string{"cpus": fmt.Sprint(runtime.NumCPU()), "go": runtime.Version(), "arch": runtime.GOARCH}
-	for name, path := range map[string]string{"kernel": "/proc/sys/kernel/osrelease", "load": "/proc/loadavg"} {
-		if content, err := os.ReadFile(path); err == nil {
-			m[name] = strings.TrimSpace(string(content))
-		}
-	}
-	return m
 }

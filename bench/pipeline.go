@@ -24,7 +24,7 @@ func (b *bench) pipeline(ctx context.Context) (err error) {
 		return err
 	}
 	for _, size := range []struct{ batch, events int }{
-		{100, b.pick(50_000, 200_000)}, {1000, b.pick(50_000, 100_000)}, {1, b.pick(4_000, 10_000)},
+		{100, b.pick(50_000, 150_000)}, {1000, b.pick(50_000, 100_000)}, {1, b.pick(4_000, 10_000)},
 	} {
 		for round := range b.rounds + 1 {
 			if b.quick && size.batch != 100 && round > 1 {

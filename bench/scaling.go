@@ -20,41 +20,42 @@ type fleet struct {
 }
 
 // scaling: more processes of a role against one database on the same machine.
-func (b *bench) scaling(ctx context.Context) error {
-	events := b.pick(50_000, 200_000)
-	shapes := []struct{ ingest, writers int }{{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}}
-	for _, s := range shapes {
-		name := fmt.Sprintf("%d ingest, %d writers", s.ingest, s.writers)
-		if err := b.scaled(ctx, name, s.ingest, s.writers, events); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+// All fleets are up all the time and take turns; those who wait cost next to nothing.
+func (b *bench) scaling(ctx context.Context) (err error) {
+	events := b.pick(50_000, 100_000)
+	var fleets []*fleet
+	defer func() {
+		for _, f := range fleets {
+			err = errors.Join(err, f.stop())
+		}
+	}()
+	for _, s := range []struct{ ingest, writers int }{{1, 1}, {1, 2}, {1, 4}, {2, 1}, {2, 2}} {
+		f, err := b.fleet(ctx, fmt.Sprintf("scaling_%d_%d", s.ingest, s.writers), s.ingest, s.writers)
+		if f != nil {
+			f.name = fmt.Sprintf("%d ingest, %d writers", s.ingest, s.writers)
+			fleets = append(fleets, f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for round := range b.rounds + 1 {
+		for _, f := range fleets {
+			o, err := b.send(ctx, &f.contender, 100, events, pipelineConns)
+			if err != nil {
+				return err
+			}
+			if round > 0 {
+				b.report.Add(f.name+": durable", "events/s", o.durable)
+				b.report.Add(f.name+": CPU with NATS", "s/100k", o.cpu)
+				b.report.Add(f.name+": Postgres CPU", "s/100k", o.database)
+			}
 		}
 	}
 	r := b.report
 	r.Ratio("2 writers / 1", "1 ingest, 2 writers: durable", "1 ingest, 1 writers: durable", report.NoLimit())
 	r.Ratio("4 writers / 1", "1 ingest, 4 writers: durable", "1 ingest, 1 writers: durable", report.NoLimit())
 	r.Ratio("2 ingest / 1, with 2 writers", "2 ingest, 2 writers: durable", "1 ingest, 2 writers: durable", report.NoLimit())
-	return nil
-}
-
-func (b *bench) scaled(ctx context.Context, name string, ingest, writers, events int) (err error) {
-	f, err := b.fleet(ctx, fmt.Sprintf("scaling_%d_%d", ingest, writers), ingest, writers)
-	if f != nil {
-		defer func() { err = errors.Join(err, f.stop()) }()
-	}
-	if err != nil {
-		return err
-	}
-	for round := range b.rounds + 1 {
-		o, err := b.send(ctx, &f.contender, 100, events, pipelineConns)
-		if err != nil {
-			return err
-		}
-		if round > 0 {
-			b.report.Add(name+": durable", "events/s", o.durable)
-			b.report.Add(name+": CPU with NATS", "s/100k", o.cpu)
-			b.report.Add(name+": Postgres CPU", "s/100k", o.database)
-		}
-	}
 	return nil
 }
 

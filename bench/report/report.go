@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -37,20 +38,44 @@ type Bar struct {
 	Met     bool    `json:"met"`
 }
 
+// Load is a load average at two moments.
+type Load struct {
+	Start float64 `json:"start"`
+	End   float64 `json:"end"`
+}
+
+// Section is how long a part took, and the load average when it began.
+type Section struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+	Load    float64 `json:"load_average"`
+}
+
 // Report is one run's measurements.
 type Report struct {
-	Started time.Time         `json:"started"`
-	Quick   bool              `json:"quick"`
-	Machine map[string]string `json:"machine"`
-	Series  []*Series         `json:"series"`
-	Bars    []Bar             `json:"ratios"`
-	Notes   []string          `json:"notes,omitempty"`
+	Started  time.Time         `json:"started"`
+	Ended    time.Time         `json:"ended"`
+	Command  string            `json:"command"`
+	Quick    bool              `json:"quick"`
+	Machine  map[string]string `json:"machine"`
+	Versions map[string]string `json:"versions"`
+	// Load is the machine's load average; at the end it is the run's own, mostly.
+	Load     Load      `json:"load_average"`
+	Sections []Section `json:"sections"`
+	Series   []*Series `json:"series"`
+	Bars     []Bar     `json:"ratios"`
+	Notes    []string  `json:"notes,omitempty"`
 
 	section string
 }
 
 // Section begins a part of the table.
 func (r *Report) Section(name string) { r.section = name }
+
+// Took ends the present part.
+func (r *Report) Took(d time.Duration, load float64) {
+	r.Sections = append(r.Sections, Section{Name: r.section, Seconds: d.Seconds(), Load: load})
+}
 
 // Note adds a remark below the table.
 func (r *Report) Note(format string, args ...any) {
@@ -143,9 +168,27 @@ func (r *Report) bar(name string, value float64, l Limit) Bar {
 	return Bar{Section: r.section, Name: name, Value: value, Min: value, Max: value, Limit: l.Value, AtMost: l.AtMost, Judged: !l.none, Met: met && !l.none}
 }
 
+// head writes what the table is of.
+func (r *Report) head(w io.Writer) {
+	fmt.Fprintf(w, "%s\n%s to %s UTC, load average %.2f at the start, %.2f at the end\n", r.Command,
+		r.Started.Format("2006-01-02 15:04"), r.Ended.Format("15:04"), r.Load.Start, r.Load.End)
+	for _, m := range []map[string]string{r.Machine, r.Versions} {
+		var all []string
+		for _, name := range slices.Sorted(maps.Keys(m)) {
+			all = append(all, name+" "+m[name])
+		}
+		fmt.Fprintln(w, strings.Join(all, ", "))
+	}
+	for _, s := range r.Sections {
+		fmt.Fprintf(w, "%s %.0f s (load %.2f)  ", s.Name, s.Seconds, s.Load)
+	}
+	fmt.Fprintln(w)
+}
+
 // Print writes the table.
 func (r *Report) Print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	r.head(t)
 	section := ""
 	for _, s := range r.Series {
 		if s.Section != section {

@@ -58,6 +58,17 @@ func (p *Postgres) Usage() (Usage, error) { return Tree(p.pid) }
 // PID is the postmaster's process id.
 func (p *Postgres) PID() int { return p.pid }
 
+// Version is what the server calls itself.
+func (p *Postgres) Version(ctx context.Context) (version string, err error) {
+	conn, err := pgx.Connect(ctx, p.server.DSN())
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close(ctx) }() // nothing is in flight
+	err = conn.QueryRow(ctx, `SHOW server_version`).Scan(&version)
+	return version, err
+}
+
 // Close ends the server.
 func (p *Postgres) Close(ctx context.Context) error { return p.server.Close(ctx) }
 
