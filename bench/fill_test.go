@@ -32,6 +32,27 @@ func TestFill(t *testing.T) {
 			count(*) FILTER (WHERE `+wholeRow+`) FROM performance_metrics`).Scan(&rows, &ids, &times, &whole))
 		require.Equal(t, []int{n + 77, n + 77, n + 77, n + 77}, []int{rows, ids, times, whole})
 	})
+	t.Run("a contender is complete with these events, and with no other number of them", func(t *testing.T) {
+		c := &contender{name: "some", pool: pool, whole: wholeOurs}
+		require.NoError(t, c.complete(t.Context(), n+77))
+		require.ErrorContains(t, c.complete(t.Context(), n+78), "some stored 50200 different and whole events of 50201")
+	})
+	t.Run("one that left a column out is not", func(t *testing.T) {
+		c := &contender{pool: pool, whole: wholeOurs}
+		_, err := pool.Exec(t.Context(), `UPDATE performance_metrics SET user_id = NULL WHERE "timestamp" = (SELECT min("timestamp") FROM performance_metrics)`)
+		require.NoError(t, err)
+		require.Error(t, c.complete(t.Context(), n+77))
+	})
+	t.Run("one that stored an event twice in place of another is not", func(t *testing.T) {
+		_, err := pool.Exec(t.Context(), `UPDATE performance_metrics SET user_id = 'user001@example.com' WHERE user_id IS NULL`)
+		require.NoError(t, err)
+		c := &contender{pool: pool, whole: wholeOurs}
+		require.NoError(t, c.complete(t.Context(), n+77))
+		_, err = pool.Exec(t.Context(), `WITH e AS (SELECT "timestamp" AS at, id FROM performance_metrics ORDER BY 1 LIMIT 2)
+			UPDATE performance_metrics SET id = (SELECT id FROM e ORDER BY at LIMIT 1) WHERE id = (SELECT id FROM e ORDER BY at DESC LIMIT 1)`)
+		require.NoError(t, err)
+		require.Error(t, c.complete(t.Context(), n+77))
+	})
 	t.Run("the rows keep within their stretch", func(t *testing.T) {
 		var first, last time.Time
 		require.NoError(t, pool.QueryRow(t.Context(), `SELECT min("timestamp"), max("timestamp") FROM performance_metrics`).Scan(&first, &last))
