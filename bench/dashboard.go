@@ -66,23 +66,38 @@ func (b *bench) dashboardOf(ctx context.Context, n int) (err error) {
 func (b *bench) aggregation(ctx context.Context, dsn string, pool *pgxpool.Pool, label string, n int, from, to time.Time) error {
 	r := b.report
 	for range b.pick(1, 3) {
+		before, err := b.pg.Usage()
+		if err != nil {
+			return err
+		}
 		started := time.Now()
 		if _, err := pool.Exec(ctx, groupByPass); err != nil {
 			return err
 		}
 		r.Add(label+": GROUP BY pass", "s", time.Since(started).Seconds())
+		between, err := b.pg.Usage()
+		if err != nil {
+			return err
+		}
+		r.Add(label+": GROUP BY pass: Postgres CPU", "s", between.CPU-before.CPU)
 		if err := forgetAggregates(ctx, pool, from, to); err != nil {
 			return err
 		}
 		started = time.Now()
-		peak, err := b.aggregateAll(ctx, dsn)
+		used, err := b.aggregateAll(ctx, dsn)
 		if err != nil {
 			return err
 		}
 		took := time.Since(started)
+		after, err := b.pg.Usage()
+		if err != nil {
+			return err
+		}
 		r.Add(label+": aggregation", "s", took.Seconds())
+		r.Add(label+": aggregation: CPU", "s", used.CPU)
+		r.Add(label+": aggregation: Postgres CPU", "s", after.CPU-between.CPU)
 		r.Add(label+": aggregation speed", "rows/s", float64(n)*1.1/took.Seconds())
-		r.Add(label+": aggregation peak memory", "MB", float64(peak)/1e6)
+		r.Add(label+": aggregation peak memory", "MB", float64(used.PeakRSS)/1e6)
 	}
 	limit := report.NoLimit()
 	if n >= 10_000_000 {
@@ -93,30 +108,36 @@ func (b *bench) aggregation(ctx context.Context, dsn string, pool *pgxpool.Pool,
 }
 
 // aggregateAll runs the command until everything is done: hours that failed are
-// taken up by the next run, and the time of all runs counts.
-func (b *bench) aggregateAll(ctx context.Context, dsn string) (peak int64, err error) {
+// taken up by the next run, and what all runs take counts.
+func (b *bench) aggregateAll(ctx context.Context, dsn string) (used rig.Usage, err error) {
 	const most = 5
 	for try := 1; ; try++ {
 		p, err := rig.Start(rig.Command{Name: "aggregate", Path: b.binary, Dir: b.dir, Args: []string{
 			"aggregate", "--once", "--database", dsn, "--raw-retention", "2160h", "--alert-rows", "1000000000", "--warn-rows", "900000000",
 		}})
 		if err != nil {
-			return 0, err
+			return used, err
 		}
-		err = p.Wait(ctx)
-		peak = max(peak, p.PeakRSS())
-		if err == nil || try == most || ctx.Err() != nil {
-			return peak, err
+		if err = p.Wait(ctx); ctx.Err() != nil {
+			return used, err
+		}
+		used.CPU += p.CPU()
+		used.PeakRSS = max(used.PeakRSS, p.PeakRSS())
+		if err == nil || try == most {
+			return used, err
 		}
 		b.report.Note("a run ended with hours that failed and was started again: %s", p.Tail())
 	}
 }
 
+// groupByPass uses every column of its groups: Postgres does not compute what
+// nobody reads, and would leave the percentiles out.
 const groupByPass = `
-SELECT count(*) FROM (
-  SELECT date_bin('1 hour', "timestamp", 'epoch'), app, endpoint, method, count(*), avg(response_time_ms), min(response_time_ms),
-         max(response_time_ms), percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms),
-         count(*) FILTER (WHERE status_code >= 400)
+SELECT count(*), sum(requests), sum(mean), min(least), max(most), sum(p[1]), sum(p[2]), sum(p[3]), sum(errors) FROM (
+  SELECT date_bin('1 hour', "timestamp", 'epoch'), app, endpoint, method, count(*) AS requests, avg(response_time_ms) AS mean,
+         min(response_time_ms) AS least, max(response_time_ms) AS most,
+         percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms) AS p,
+         count(*) FILTER (WHERE status_code >= 400) AS errors
     FROM performance_metrics GROUP BY 1, 2, 3, 4) AS g`
 
 // ranges are the page's presets with the buckets it asks for by itself. Days

@@ -91,6 +91,11 @@ func (p *Process) PeakRSS() int64 {
 	return 0
 }
 
+// CPU returns the seconds an ended process has used, its ended children included.
+func (p *Process) CPU() float64 {
+	return (p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()).Seconds()
+}
+
 // Stop asks the process to end, and kills it after 20 seconds.
 func (p *Process) Stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -89,6 +89,7 @@ func TestPeak(t *testing.T) {
 		q := start(t, "swell", "briefly")
 		require.NoError(t, q.Wait(t.Context()))
 		require.GreaterOrEqual(t, q.PeakRSS(), int64(holdBytes))
+		require.Positive(t, q.CPU())
 	})
 }
 
