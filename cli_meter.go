@@ -37,7 +37,7 @@ type meter struct {
 func newMeter(out io.Writer, what string) *meter {
 	file, isFile := out.(*os.File)
 	now := time.Now()
-	return &meter{out: out, what: what, terminal: isFile && term.IsTerminal(int(file.Fd())), began: now, shown: now} //nolint:gosec // a descriptor
+	return &meter{out: out, what: what, terminal: isFile && term.IsTerminal(int(file.Fd())), began: now, shown: now}
 }
 
 func (m *meter) update(p replay.Progress) {

@@ -104,7 +104,7 @@ func TestLeastPrivilege(t *testing.T) {
 		_, err = conn.Exec(ctx, `INSERT INTO metrics.performance_metrics (id, "timestamp", received_at, app, endpoint, method, status_code, response_time_ms)
 			VALUES (gen_random_uuid(), now() - interval '8 days', now() - interval '8 days', 'old', '/', 'GET', 200, 1)`)
 		require.NoError(t, err)
-		resp, err := http.Post("http://"+aggregate.Listen+"/api/v1/aggregation/runs", "application/json", nil) //nolint:noctx // a test
+		resp, err := http.Post("http://"+aggregate.Listen+"/api/v1/aggregation/runs", "application/json", nil)
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, http.StatusAccepted, resp.StatusCode)

@@ -122,7 +122,7 @@ func send(t *testing.T, cfg services.Config, events int) {
 		list[i] = fmt.Sprintf(`{"timestamp":%q,"app":"shop","endpoint":"/orders/{id}","method":"GET","status_code":200,"response_time_ms":%d,"user_id":"u%d"}`,
 			time.Now().UTC().Format(time.RFC3339Nano), i+1, i)
 	}
-	resp, err := http.Post("http://"+cfg.Listen+"/api/v1/metrics/performance-events", "application/json", //nolint:noctx // a test
+	resp, err := http.Post("http://"+cfg.Listen+"/api/v1/metrics/performance-events", "application/json",
 		strings.NewReader(`{"events":[`+strings.Join(list, ",")+`]}`))
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())

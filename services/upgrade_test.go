@@ -22,7 +22,7 @@ func TestRollingUpgrade(t *testing.T) {
 	require.NoError(t, postgres.Migrate(ctx, schema))
 	newest, _, err := postgres.MigrationVersion(ctx, schema)
 	require.NoError(t, err)
-	down := func() { require.NoError(t, postgres.MigrateDown(ctx, schema, int(newest)-1)) } //nolint:gosec // a small number
+	down := func() { require.NoError(t, postgres.MigrateDown(ctx, schema, int(newest)-1)) }
 	up := func() { require.NoError(t, postgres.Migrate(ctx, schema)) }
 	down()
 

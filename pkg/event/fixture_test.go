@@ -104,12 +104,12 @@ func write(t *testing.T, version int) {
 	for _, f := range list {
 		b := event.Batch{App: f.App, Kind: f.Kind, Performance: f.Performance, Usage: f.Usage}
 		data := b.Encode(nil)
-		bin = binary.BigEndian.AppendUint32(bin, uint32(len(data))) //nolint:gosec // small
+		bin = binary.BigEndian.AppendUint32(bin, uint32(len(data)))
 		bin = append(bin, data...)
 	}
 	text, err := json.MarshalIndent(list, "", "  ")
 	require.NoError(t, err)
-	require.NoError(t, os.MkdirAll("testdata", 0o755))                                 //nolint:gosec // committed
-	require.NoError(t, os.WriteFile(path(version, "bin"), bin, 0o644))                 //nolint:gosec // committed
-	require.NoError(t, os.WriteFile(path(version, "json"), append(text, '\n'), 0o644)) //nolint:gosec // committed
+	require.NoError(t, os.MkdirAll("testdata", 0o755))
+	require.NoError(t, os.WriteFile(path(version, "bin"), bin, 0o644))
+	require.NoError(t, os.WriteFile(path(version, "json"), append(text, '\n'), 0o644))
 }

@@ -218,7 +218,7 @@ func (p *Performance) decode(m value) error {
 		case fieldMethod:
 			p.Method = v.text
 		case fieldStatusCode:
-			p.StatusCode = int(int32(v.number)) //nolint:gosec // a status out of range is the database's to refuse
+			p.StatusCode = int(int32(v.number)) // a status out of range is the database's to refuse
 		case fieldResponseTime:
 			p.ResponseTimeMS = math.Float64frombits(v.number)
 		case fieldInstance:

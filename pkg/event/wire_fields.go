@@ -12,12 +12,12 @@ func appendHead(dst []byte, id uuid.UUID, timestamp, received time.Time) []byte 
 	dst = protowire.AppendTag(dst, fieldID, protowire.BytesType)
 	dst = protowire.AppendBytes(dst, id[:])
 	dst = protowire.AppendTag(dst, fieldTimestamp, protowire.Fixed64Type)
-	dst = protowire.AppendFixed64(dst, uint64(timestamp.UnixMicro())) //nolint:gosec // two's complement is the encoding
+	dst = protowire.AppendFixed64(dst, uint64(timestamp.UnixMicro())) // two's complement is the encoding
 	if received.IsZero() {
 		return dst
 	}
 	dst = protowire.AppendTag(dst, fieldReceivedAt, protowire.Fixed64Type)
-	return protowire.AppendFixed64(dst, uint64(received.UnixMicro())) //nolint:gosec // as above
+	return protowire.AppendFixed64(dst, uint64(received.UnixMicro())) // as above
 }
 
 func appendString(dst []byte, n protowire.Number, s string) []byte {
@@ -33,7 +33,7 @@ func appendSeq(dst []byte, seq *int64) []byte {
 		return dst
 	}
 	dst = protowire.AppendTag(dst, fieldSeq, protowire.VarintType)
-	return protowire.AppendVarint(dst, uint64(*seq)) //nolint:gosec // two's complement is the encoding
+	return protowire.AppendVarint(dst, uint64(*seq)) // two's complement is the encoding
 }
 
 // appendMessage writes a nested message without a second buffer: two bytes are
@@ -72,11 +72,11 @@ func (v value) uuid() (id uuid.UUID, err error) {
 }
 
 func (v value) time() time.Time {
-	return time.UnixMicro(int64(v.number)).UTC() //nolint:gosec // two's complement is the encoding
+	return time.UnixMicro(int64(v.number)).UTC() // two's complement is the encoding
 }
 
 func (v value) seq() *int64 {
-	n := int64(v.number) //nolint:gosec // as above
+	n := int64(v.number) // as above
 	return &n
 }
 

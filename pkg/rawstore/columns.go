@@ -37,10 +37,10 @@ const (
 
 // beginRow begins a row of COPY's stream, which is made of the same values as an array.
 func (c *column) beginRow(fields int) {
-	c.buf = binary.BigEndian.AppendUint16(c.buf, uint16(fields)) //nolint:gosec // the columns of a table
+	c.buf = binary.BigEndian.AppendUint16(c.buf, uint16(fields)) // the columns of a table
 }
 
-func (c *column) size(n int) { c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(n)) } //nolint:gosec // bounded by the message
+func (c *column) size(n int) { c.buf = binary.BigEndian.AppendUint32(c.buf, uint32(n)) } // bounded by the message
 
 func (c *column) addNull() {
 	c.n++
@@ -57,13 +57,13 @@ func (c *column) addUUID(id uuid.UUID) {
 func (c *column) addTime(t time.Time) {
 	c.n++
 	c.size(8)
-	c.buf = binary.BigEndian.AppendUint64(c.buf, uint64(t.UnixMicro()-postgresEpoch)) //nolint:gosec // two's complement is the format
+	c.buf = binary.BigEndian.AppendUint64(c.buf, uint64(t.UnixMicro()-postgresEpoch)) // two's complement is the format
 }
 
 func (c *column) addInt2(n int) {
 	c.n++
 	c.size(2)
-	c.buf = binary.BigEndian.AppendUint16(c.buf, uint16(n)) //nolint:gosec // validated: 100..599
+	c.buf = binary.BigEndian.AppendUint16(c.buf, uint16(n)) // validated: 100..599
 }
 
 func (c *column) addInt8(n *int64) {
@@ -73,7 +73,7 @@ func (c *column) addInt8(n *int64) {
 	}
 	c.n++
 	c.size(8)
-	c.buf = binary.BigEndian.AppendUint64(c.buf, uint64(*n)) //nolint:gosec // two's complement is the format
+	c.buf = binary.BigEndian.AppendUint64(c.buf, uint64(*n)) // two's complement is the format
 }
 
 func (c *column) addFloat(f float64) {

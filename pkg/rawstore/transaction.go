@@ -186,8 +186,8 @@ func insertInto[E any](ctx context.Context, t *transaction, to *table[E], rows [
 	}
 	stored := 0
 	for _, row := range result.Rows {
-		start := int64(binary.BigEndian.Uint64(row[0])) //nolint:gosec // a bigint
-		stored += int(binary.BigEndian.Uint64(row[1]))  //nolint:gosec // a count of our own rows
+		start := int64(binary.BigEndian.Uint64(row[0])) // a bigint
+		stored += int(binary.BigEndian.Uint64(row[1]))  // a count of our own rows
 		t.news[hour{start: start, kind: to.kind}] = true
 	}
 	t.out.Stored += stored

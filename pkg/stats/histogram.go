@@ -41,7 +41,7 @@ func (h *Histogram) AddEncoded(data []byte, least, greatest float64) error {
 	h.bounds(least, greatest)
 	for ; len(data) > 0; data = data[wordSize:] {
 		word := binary.BigEndian.Uint64(data)
-		bucket := int(word >> countBits) //nolint:gosec // 16 bits
+		bucket := int(word >> countBits) // 16 bits
 		if bucket >= Buckets {
 			return fmt.Errorf("%w: bucket %d", errEncoding, bucket)
 		}
@@ -71,7 +71,7 @@ func (h *Histogram) Append(dst []byte) []byte {
 	}
 	for b := h.low; b <= h.top; b++ {
 		if h.counts[b] > 0 {
-			dst = binary.BigEndian.AppendUint64(dst, uint64(b)<<countBits|h.counts[b]&countLimit) //nolint:gosec // b < Buckets
+			dst = binary.BigEndian.AppendUint64(dst, uint64(b)<<countBits|h.counts[b]&countLimit) // b < Buckets
 		}
 	}
 	return dst

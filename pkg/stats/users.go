@@ -60,7 +60,7 @@ func (u *Users) AddBinary(data []byte) error {
 		return fmt.Errorf("%w: cut short", errUsers)
 	}
 	for ; len(body) > 0; body = body[element:] {
-		x := int32(binary.BigEndian.Uint32(body[4:])) //nolint:gosec // two's complement is the encoding
+		x := int32(binary.BigEndian.Uint32(body[4:])) // two's complement is the encoding
 		if x <= 0 {
 			return fmt.Errorf("%w: number %d", errUsers, x)
 		}
@@ -75,7 +75,7 @@ func (u *Users) Merge(o *Users) {
 		if theirs == nil {
 			continue
 		}
-		ours := u.page(uint32(i)) //nolint:gosec // at most 2^31 / pageBits
+		ours := u.page(uint32(i)) // at most 2^31 / pageBits
 		for w, more := range theirs {
 			u.n += bits.OnesCount64(more &^ ours[w])
 			ours[w] |= more
@@ -104,7 +104,7 @@ func (u *Users) Numbers() []int32 {
 		}
 		for w, word := range p {
 			for ; word != 0; word &= word - 1 {
-				out = append(out, int32(i*pageBits+w*64+bits.TrailingZeros64(word))) //nolint:gosec // was an int32
+				out = append(out, int32(i*pageBits+w*64+bits.TrailingZeros64(word))) // was an int32
 			}
 		}
 	}

@@ -14,18 +14,18 @@ import (
 
 // binaryArray is numbers as Postgres sends an int[].
 func binaryArray(numbers []int32) []byte {
-	dims := uint32(min(len(numbers), 1)) //nolint:gosec // 0 or 1
+	dims := uint32(min(len(numbers), 1)) // 0 or 1
 	data := binary.BigEndian.AppendUint32(nil, dims)
 	data = binary.BigEndian.AppendUint32(data, 0)
 	data = binary.BigEndian.AppendUint32(data, 23)
 	if dims == 0 {
 		return data
 	}
-	data = binary.BigEndian.AppendUint32(data, uint32(len(numbers))) //nolint:gosec // small
+	data = binary.BigEndian.AppendUint32(data, uint32(len(numbers)))
 	data = binary.BigEndian.AppendUint32(data, 1)
 	for _, x := range numbers {
 		data = binary.BigEndian.AppendUint32(data, 4)
-		data = binary.BigEndian.AppendUint32(data, uint32(x)) //nolint:gosec // two's complement is the encoding
+		data = binary.BigEndian.AppendUint32(data, uint32(x)) // two's complement is the encoding
 	}
 	return data
 }

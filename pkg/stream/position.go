@@ -42,7 +42,7 @@ func ReadPosition(ctx context.Context, js jetstream.JetStream, now func() time.T
 	info, state := cons.CachedInfo(), s.CachedInfo()
 	p := Position{
 		Incarnation: state.Created, Sequence: info.AckFloor.Stream, Messages: state.State.Msgs, Bytes: state.State.Bytes,
-		Waiting: info.NumPending + uint64(info.NumAckPending), LastSequence: state.State.LastSeq, //nolint:gosec // a count
+		Waiting: info.NumPending + uint64(info.NumAckPending), LastSequence: state.State.LastSeq,
 	}
 	if p.Waiting == 0 && p.Sequence >= p.LastSequence {
 		p.StoredThrough = asked.Add(-clockSlack)

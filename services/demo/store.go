@@ -67,7 +67,7 @@ func copyRequests(rows []event.Performance) pgx.CopyFromSource {
 	values := make([]any, len(requestColumns))
 	return pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 		p := &rows[i]
-		values = append(values[:0], p.ID, p.Timestamp, p.ReceivedAt, p.App, p.Endpoint, p.Method, int16(p.StatusCode), //nolint:gosec // < 600
+		values = append(values[:0], p.ID, p.Timestamp, p.ReceivedAt, p.App, p.Endpoint, p.Method, int16(p.StatusCode), // < 600
 			p.ResponseTimeMS, p.Seq, text(p.Instance), text(p.UserID), text(p.ErrorType), text(p.AppVersion), text(p.SessionID),
 			text(p.InteractionID), text(p.TraceID))
 		return values, nil

@@ -63,13 +63,13 @@ func seeds(t *testing.T) []uint64 {
 	start := rand.Uint64N(1 << 40)
 	list := make([]uint64, n)
 	for i := range list {
-		list[i] = start - start%2 + uint64(i) //nolint:gosec // an index; even seeds: roles apart, odd: standalone
+		list[i] = start - start%2 + uint64(i) // an index; even seeds: roles apart, odd: standalone
 	}
 	return list
 }
 
 func runSeed(t *testing.T, seed uint64) {
-	rnd := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // faults need to be repeatable, not secret
+	rnd := rand.New(rand.NewPCG(seed, 1)) // faults need to be repeatable, not secret
 	var s system
 	if seed%2 == 0 {
 		s = breakableApart(t, rnd)
@@ -86,7 +86,7 @@ func runSeed(t *testing.T, seed uint64) {
 	var senders errgroup.Group
 	for i := range 3 {
 		own := newSender(t, app, l, s.urls...)
-		source := rand.New(rand.NewPCG(seed, uint64(10+i))) //nolint:gosec // as above
+		source := rand.New(rand.NewPCG(seed, uint64(10+i))) // as above
 		senders.Go(func() error { return own.run(source, stop, patience) })
 	}
 	breakThings(t, rnd, s.lanes)
@@ -108,7 +108,7 @@ func breakThings(t *testing.T, rnd *rand.Rand, lanes [][]fault) {
 	failures := make([]error, len(lanes))
 	began := time.Now()
 	for i, lane := range lanes {
-		source := rand.New(rand.NewPCG(rnd.Uint64(), rnd.Uint64())) //nolint:gosec // as above
+		source := rand.New(rand.NewPCG(rnd.Uint64(), rnd.Uint64())) // as above
 		wg.Go(func() {
 			for range faultsPerLane {
 				f := lane[source.IntN(len(lane))]
@@ -215,7 +215,7 @@ func terminated(dsn func() string) fault {
 			defer cancel()
 			conn, err := pgx.Connect(ctx, dsn())
 			if err != nil {
-				return nil //nolint:nilerr // see above
+				return nil // see above
 			}
 			_, _ = conn.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
 			_ = conn.Close(ctx)
@@ -240,7 +240,7 @@ func postmasterKilled(a *alone) fault {
 			if err != nil {
 				return fmt.Errorf("postmaster.pid: %w", err)
 			}
-			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH { //nolint:errorlint // an errno
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
 				return err
 			}
 			return nil

@@ -45,7 +45,7 @@ SELECT app, coalesce(app_version, ''), coalesce(instance, ''), endpoint, method,
 // newKey makes an API key by the command line, as an operator does.
 func newKey(t *testing.T, natsURL, app string) string {
 	t.Helper()
-	cmd := exec.Command(binary(t), "keys", "create", "--app", app) //nolint:gosec // our own program
+	cmd := exec.Command(binary(t), "keys", "create", "--app", app)
 	cmd.Env = environment("NATS_URL=" + natsURL)
 	out, err := cmd.Output()
 	require.NoError(t, err)

@@ -35,7 +35,7 @@ func binary(t testing.TB) string {
 		}
 		testkit.AtExit(func() { _ = os.RemoveAll(dir) }) // the system clears its temporary directory, too
 		built.path = filepath.Join(dir, "lakepulse")
-		out, err := exec.Command("go", "build", "-o", built.path, "../..").CombinedOutput() //nolint:gosec // our own path
+		out, err := exec.Command("go", "build", "-o", built.path, "../..").CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("build lakepulse: %w\n%s", err, out)
 		}
@@ -101,7 +101,7 @@ func (p *process) start() {
 
 // launch begins a life. The caller holds mu.
 func (p *process) launch(path string) error {
-	cmd := exec.Command(path, p.args...) //nolint:gosec // our own program
+	cmd := exec.Command(path, p.args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.env, &p.output, &p.output
 	cmd.WaitDelay = time.Second // an embedded database outlives a kill by a moment, and holds the pipe
 	if err := cmd.Start(); err != nil {

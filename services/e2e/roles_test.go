@@ -79,7 +79,7 @@ func TestStoppedInOrderUnderLoad(t *testing.T) {
 	var g errgroup.Group
 	for i := range 2 {
 		s := newSender(t, "rolling", l, a.urls...)
-		g.Go(func() error { return s.run(rand.New(rand.NewPCG(1, uint64(i))), stop, patience) }) //nolint:gosec // repeatable
+		g.Go(func() error { return s.run(rand.New(rand.NewPCG(1, uint64(i))), stop, patience) }) // repeatable
 	}
 	for _, p := range append(a.ingest, a.writer...) {
 		before := len(l.ids())

@@ -20,7 +20,7 @@ import (
 // tool runs a command of the program and returns its outputs and exit code.
 func tool(t *testing.T, env []string, args ...string) (out, errs string, code int) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary(t), args...) //nolint:gosec // our own program
+	cmd := exec.CommandContext(t.Context(), binary(t), args...)
 	cmd.Env = environment(append(env, "XDG_CACHE_HOME="+t.TempDir(), "XDG_CONFIG_HOME="+t.TempDir())...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -224,7 +224,7 @@ func TestClusterLosesOneServerAtATime(t *testing.T) {
 	for i := range 2 {
 		s := newSender(t, "cluster", l, server.URL)
 		s.http.Timeout = 20 * time.Second                                                        // an election may take its time
-		g.Go(func() error { return s.run(rand.New(rand.NewPCG(3, uint64(i))), stop, patience) }) //nolint:gosec // repeatable
+		g.Go(func() error { return s.run(rand.New(rand.NewPCG(3, uint64(i))), stop, patience) }) // repeatable
 	}
 	for _, node := range cluster.Nodes {
 		more(t, l)

@@ -105,7 +105,7 @@ func (j *jsonSpan) span() (*trace.Span, error) {
 			return nil, fmt.Errorf("%s: %w", n.name, err)
 		}
 	}
-	s.Kind, s.Status.Code = trace.Span_SpanKind(min(kind, 100)), trace.Status_StatusCode(min(code, 100)) //nolint:gosec // bounded
+	s.Kind, s.Status.Code = trace.Span_SpanKind(min(kind, 100)), trace.Status_StatusCode(min(code, 100))
 	for _, e := range j.Events {
 		s.Events = append(s.Events, &trace.Span_Event{Name: e.Name, Attributes: attributesOf(e.Attributes)})
 	}

@@ -63,10 +63,10 @@ func (f source) performance(s *trace.Span) (event.Performance, bool) {
 	if client.Excluded(path) {
 		return event.Performance{}, false
 	}
-	took := int64(s.GetEndTimeUnixNano() - s.GetStartTimeUnixNano()) //nolint:gosec // wraps to below zero when time ran backwards
+	took := int64(s.GetEndTimeUnixNano() - s.GetStartTimeUnixNano()) // wraps to below zero when time ran backwards
 	p := event.Performance{
 		ID:        uuid.NewSHA1(spanIDs, append(append([]byte(nil), s.GetTraceId()...), s.GetSpanId()...)),
-		Timestamp: time.Unix(0, int64(s.GetStartTimeUnixNano())), //nolint:gosec // a time beyond the range is refused as such
+		Timestamp: time.Unix(0, int64(s.GetStartTimeUnixNano())), // a time beyond the range is refused as such
 		App:       f.app, AppVersion: f.version, Instance: f.instance,
 		Endpoint: cmp.Or(a.text("http.route"), client.ReducePath(path), s.GetName()), Method: method,
 		StatusCode: statusOf(a, s), ResponseTimeMS: float64(took) / 1e6,

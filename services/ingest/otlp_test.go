@@ -27,7 +27,7 @@ func number(key string, value int64) *common.KeyValue {
 }
 
 func span(id byte, attributes ...*common.KeyValue) *trace.Span {
-	start := uint64(now.Add(-time.Minute).UnixNano()) //nolint:gosec // a time of today
+	start := uint64(now.Add(-time.Minute).UnixNano())
 	return &trace.Span{
 		TraceId: bytes.Repeat([]byte{0xab}, 16), SpanId: bytes.Repeat([]byte{id}, 8), Name: "GET /orders/{id}",
 		Kind: trace.Span_SPAN_KIND_SERVER, StartTimeUnixNano: start, EndTimeUnixNano: start + 12_500_000, Attributes: attributes,

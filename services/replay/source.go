@@ -77,7 +77,7 @@ func openFile(path string, skip uint64) (*fileSource, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	f := &fileSource{file: file, skip: skip, size: uint64(info.Size())} //nolint:gosec // a size
+	f := &fileSource{file: file, skip: skip, size: uint64(info.Size())}
 	var r io.Reader = file
 	if strings.HasSuffix(path, ".zst") {
 		if f.zstd, err = zstd.NewReader(file); err != nil {

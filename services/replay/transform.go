@@ -70,10 +70,10 @@ func moved(t time.Time, by time.Duration) time.Time {
 func shiftedID(old uuid.UUID, by time.Duration, at time.Time) (id uuid.UUID) {
 	h := sha256.New()
 	h.Write(old[:])
-	h.Write(binary.BigEndian.AppendUint64(nil, uint64(by))) //nolint:gosec // any one-to-one encoding will do
+	h.Write(binary.BigEndian.AppendUint64(nil, uint64(by))) // any one-to-one encoding will do
 	copy(id[:], h.Sum(nil))
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli())) //nolint:gosec // 48 bits of it
+	binary.BigEndian.PutUint64(ms[:], uint64(at.UnixMilli())) // 48 bits of it
 	copy(id[:6], ms[2:])
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80

@@ -298,7 +298,7 @@ SELECT date_bin('1 hour', "timestamp", 'epoch'), app, count(*),
 func (v *verification) readTables(ctx context.Context) (map[Bucket]Side, error) {
 	sides := map[Bucket]Side{}
 	for kind, table := range tables {
-		rows, err := v.tx.Query(ctx, fmt.Sprintf(tableQuery, table), v.from, int64(v.parts), int64(v.part)) //nolint:gosec // small numbers
+		rows, err := v.tx.Query(ctx, fmt.Sprintf(tableQuery, table), v.from, int64(v.parts), int64(v.part))
 		if err != nil {
 			return nil, fmt.Errorf("count %s: %w", table, err)
 		}
@@ -306,7 +306,7 @@ func (v *verification) readTables(ctx context.Context) (map[Bucket]Side, error) 
 		var high, low, n int64
 		_, err = pgx.ForEachRow(rows, []any{&b.Hour, &b.App, &n, &high, &low}, func() error {
 			b.Hour = b.Hour.UTC()
-			sides[b] = Side{Count: n, Checksum: Sum{uint64(high), uint64(low)}} //nolint:gosec // bits
+			sides[b] = Side{Count: n, Checksum: Sum{uint64(high), uint64(low)}} // bits
 			return nil
 		})
 		if err != nil {

@@ -19,7 +19,7 @@ import (
 func (v *verification) explain(ctx context.Context, c *Comparison, l *logged) error {
 	rows, err := v.tx.Query(ctx, fmt.Sprintf(`SELECT id, "timestamp", received_at FROM %s
  WHERE "timestamp" >= $1 AND "timestamp" < $2 AND app = $3 AND get_byte(uuid_send(id), 15) %% $4 = $5`, tables[c.Kind]),
-		later(c.Hour, v.from), c.Hour.Add(time.Hour), c.App, int64(v.parts), int64(v.part)) //nolint:gosec // small numbers
+		later(c.Hour, v.from), c.Hour.Add(time.Hour), c.App, int64(v.parts), int64(v.part))
 	if err != nil {
 		return fmt.Errorf("list ids: %w", err)
 	}

@@ -40,8 +40,8 @@ ON CONFLICT DO NOTHING`, ids, r.At, r.Source, apps, kinds, outcomes, reasons, co
 }
 
 func derive(id [16]byte, i int) [16]byte {
-	id[8] ^= byte(i >> 8) //nolint:gosec // the low bytes of an index
-	id[9] ^= byte(i)      //nolint:gosec // as above
+	id[8] ^= byte(i >> 8) // the low bytes of an index
+	id[9] ^= byte(i)      // as above
 	return id
 }
 
@@ -70,7 +70,7 @@ ON CONFLICT (stream) DO UPDATE SET incarnation = EXCLUDED.incarnation, updated_a
        stored_through = CASE WHEN p.incarnation = EXCLUDED.incarnation THEN greatest(p.stored_through, EXCLUDED.stored_through)
                              ELSE EXCLUDED.stored_through END
  WHERE p.incarnation <> EXCLUDED.incarnation OR p.stored_through < EXCLUDED.stored_through OR p.sequence < EXCLUDED.sequence`,
-		stream.Name, p.Incarnation, int64(p.Sequence), p.StoredThrough) //nolint:gosec // sequences stay below 2^63
+		stream.Name, p.Incarnation, int64(p.Sequence), p.StoredThrough) // sequences stay below 2^63
 	if err != nil {
 		return fmt.Errorf("store position: %w", err)
 	}
