@@ -126,7 +126,7 @@ func tracker(collector string) http.Handler {
 		file = built
 	}
 	if file != "" {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }) //nolint:gosec // our own file
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) })
 	}
 	target, err := url.JoinPath(collector, "lakepulse.js")
 	if err != nil { // the client has checked it

@@ -81,7 +81,7 @@ func RequireOperator(c Caller) error {
 // Headers this package reads.
 const (
 	HeaderKey         = "X-Lakepulse-Key"
-	HeaderAccessToken = "X-Forwarded-Access-Token"
+	HeaderAccessToken = "X-Forwarded-Access-Token" //nolint:gosec // a header's name is no secret
 	HeaderEmail       = "X-Forwarded-Email"
 	HeaderUser        = "X-Forwarded-User"
 )

@@ -50,7 +50,7 @@ func accountOf(uid, gid uint32) account {
 // command prepares a program to run as the account, in dir (which the account must be
 // able to enter: the parent's own directory often is not).
 func (a account) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // PostgreSQL's own programs, where they were found, and the shell of enter
 	cmd.Dir = dir
 	cmd.Env = childEnvironment()
 	if a.credential != nil {
@@ -106,7 +106,7 @@ func ScratchDir(pattern string) (string, error) {
 			lastErr = err
 			continue
 		}
-		if err := os.Chmod(dir, 0o711); err != nil {
+		if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the account passes through
 			return "", err
 		}
 		if dir, err = filepath.Abs(dir); err != nil {

@@ -72,7 +72,7 @@ func openTo(ctx context.Context, who account, dataDir string) error {
 func makeHome(ctx context.Context, who account, bases []string) (string, error) {
 	var failures []error
 	for _, base := range bases {
-		if err := os.MkdirAll(base, 0o711); err != nil {
+		if err := os.MkdirAll(base, 0o711); err != nil { //nolint:gosec // the account passes through
 			failures = append(failures, err)
 			continue
 		}
@@ -81,7 +81,7 @@ func makeHome(ctx context.Context, who account, bases []string) (string, error) 
 			failures = append(failures, err)
 			continue
 		}
-		err = os.Chmod(dir, 0o711)
+		err = os.Chmod(dir, 0o711) //nolint:gosec // as above
 		if err == nil {
 			err = who.enter(ctx, dir)
 		}

@@ -52,8 +52,8 @@ type Writer struct {
 	trouble atomic.Pointer[string] // why nothing is stored at present; nil when all is well
 
 	messages chan *stream.Message
-	stopping chan struct{} // closed when Stop begins
-	ctx      context.Context
+	stopping chan struct{}      // closed when Stop begins
+	ctx      context.Context    //nolint:containedctx // of all that Start begins and Stop awaits
 	cancel   context.CancelFunc // ends what is under way, for good
 	work     sync.WaitGroup     // workers
 	care     sync.WaitGroup     // reader, position and status
