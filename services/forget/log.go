@@ -34,9 +34,9 @@ func (w *rewriter) log(ctx context.Context) (uint64, error) {
 	}
 	last := s.CachedInfo().State.LastSeq
 	return last, w.each(ctx, s, last, func(raw *jetstream.RawStreamMsg) error {
-		found, data, err := w.rewrite(raw)
-		if err != nil || found == 0 {
-			return err
+		found, data := w.rewrite(raw)
+		if found == 0 {
+			return nil
 		}
 		w.messages++
 		w.events += found
@@ -64,10 +64,10 @@ func (w *rewriter) deadLetters(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("stream %s: %w", stream.DeadName, err)
 	}
 	letters := 0
-	return letters, w.each(ctx, s, s.CachedInfo().State.LastSeq, func(raw *jetstream.RawStreamMsg) error {
-		found, data, err := w.rewrite(raw)
-		if err != nil || found == 0 {
-			return err
+	err = w.each(ctx, s, s.CachedInfo().State.LastSeq, func(raw *jetstream.RawStreamMsg) error {
+		found, data := w.rewrite(raw)
+		if found == 0 {
+			return nil
 		}
 		letters++
 		if w.dry {
@@ -85,6 +85,7 @@ func (w *rewriter) deadLetters(ctx context.Context) (int, error) {
 		}
 		return nil
 	})
+	return letters, err
 }
 
 // ourHeaders returns the headers we have put on a message. The server's own must
@@ -123,7 +124,7 @@ func (w *rewriter) each(ctx context.Context, s jetstream.Stream, last uint64, f 
 // rewrite returns how many events of the user a message holds, and the message
 // without the user. A message that cannot be read is searched for the id as
 // text; found in there, there is nothing to put in its place.
-func (w *rewriter) rewrite(raw *jetstream.RawStreamMsg) (int, []byte, error) {
+func (w *rewriter) rewrite(raw *jetstream.RawStreamMsg) (events int, without []byte) {
 	kind, _ := stream.Parse(raw.Subject)
 	version, err := strconv.Atoi(raw.Header.Get(event.HeaderSchema))
 	if err != nil {
@@ -132,24 +133,23 @@ func (w *rewriter) rewrite(raw *jetstream.RawStreamMsg) (int, []byte, error) {
 	b, err := event.Decode(version, kind, raw.Data)
 	if err != nil {
 		if bytes.Contains(raw.Data, []byte(w.user)) {
-			return 1, nil, nil
+			return 1, nil
 		}
-		return 0, nil, nil
+		return 0, nil
 	}
-	found := 0
 	for i := range b.Performance {
 		if e := &b.Performance[i]; e.UserID == w.user {
 			e.UserID, e.SessionID, e.InteractionID = w.name, "", ""
-			found++
+			events++
 		}
 	}
 	for i := range b.Usage {
 		if e := &b.Usage[i]; e.UserID == w.user {
 			e.UserID, e.SessionID, e.InteractionID, e.Metadata = w.name, "", "", nil
-			found++
+			events++
 		}
 	}
-	return found, b.Encode(nil), nil
+	return events, b.Encode(nil)
 }
 
 // awaitStored waits until writers have stored everything up to a sequence: only
