@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"debug/buildinfo"
 	"encoding/json"
 	"errors"
@@ -8,12 +9,11 @@ import (
 	"io"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 )
 
 // goParts lists the modules linked into a binary, and Go's own library.
-func goParts(binary string) ([]part, error) {
+func goParts(ctx context.Context, binary string) ([]part, error) {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", binary, err)
@@ -25,7 +25,7 @@ func goParts(binary string) ([]part, error) {
 		}
 		modules[dep.Path] = part{ecosystem: "golang", name: dep.Path, version: dep.Version, integrity: dep.Sum}
 	}
-	dirs, err := moduleDirs(modules)
+	dirs, err := moduleDirs(ctx, modules)
 	if err != nil {
 		return nil, err
 	}
@@ -36,8 +36,12 @@ func goParts(binary string) ([]part, error) {
 		}
 		parts = append(parts, p)
 	}
+	root, err := goCommand(ctx, "env", "GOROOT")
+	if err != nil {
+		return nil, err
+	}
 	std := part{ecosystem: "golang", name: "std", version: strings.TrimPrefix(info.GoVersion, "go")}
-	if std.licence, std.text, err = licenceIn(runtime.GOROOT()); err != nil {
+	if std.licence, std.text, err = licenceIn(strings.TrimSpace(root)); err != nil {
 		// A distribution's Go keeps its licence elsewhere; it is Go's all the same.
 		std.licence = "BSD-3-Clause"
 	}
@@ -45,17 +49,17 @@ func goParts(binary string) ([]part, error) {
 }
 
 // moduleDirs asks the go command where the modules' sources are.
-func moduleDirs(modules map[string]part) (map[string]string, error) {
+func moduleDirs(ctx context.Context, modules map[string]part) (map[string]string, error) {
 	args := []string{"list", "-m", "-json"}
 	for path := range modules {
 		args = append(args, path)
 	}
-	out, err := exec.Command("go", args...).Output()
+	out, err := goCommand(ctx, args...)
 	if err != nil {
-		return nil, fmt.Errorf("go list -m: %w", err)
+		return nil, err
 	}
 	dirs := make(map[string]string, len(modules))
-	decoder := json.NewDecoder(strings.NewReader(string(out)))
+	decoder := json.NewDecoder(strings.NewReader(out))
 	for {
 		var m struct{ Path, Version, Dir string }
 		if err := decoder.Decode(&m); errors.Is(err, io.EOF) {
@@ -68,4 +72,12 @@ func moduleDirs(modules map[string]part) (map[string]string, error) {
 		}
 		dirs[m.Path] = filepath.Clean(m.Dir)
 	}
+}
+
+func goCommand(ctx context.Context, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", args...).Output() //nolint:gosec // names of modules linked into our own binary
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w", args[0], err)
+	}
+	return string(out), nil
 }

@@ -65,7 +65,8 @@ func licenceIn(dir string) (spdx string, text []byte, err error) {
 	}
 	for _, entry := range entries {
 		name := strings.ToLower(entry.Name())
-		if entry.IsDir() || !(strings.HasPrefix(name, "licen") || strings.HasPrefix(name, "copying") || strings.HasPrefix(name, "unlicense")) {
+		named := strings.HasPrefix(name, "licen") || strings.HasPrefix(name, "copying") || strings.HasPrefix(name, "unlicense")
+		if entry.IsDir() || !named {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(dir, entry.Name()))

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,13 +23,13 @@ type part struct {
 }
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "sbom:", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string) error {
+func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("sbom", flag.ContinueOnError)
 	binary := flags.String("binary", "", "the Go binary")
 	version := flags.String("version", "", "version of the release")
@@ -41,7 +42,7 @@ func run(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	parts, err := goParts(*binary)
+	parts, err := goParts(ctx, *binary)
 	if err != nil {
 		return err
 	}
@@ -61,8 +62,8 @@ func run(args []string) error {
 		return err
 	}
 	return errors.Join(
-		os.WriteFile(filepath.Join(*out, "sbom.cdx.json"), document, 0o644),
-		os.WriteFile(filepath.Join(*out, "LICENSES.txt"), licenceTexts(parts), 0o644))
+		os.WriteFile(filepath.Join(*out, "sbom.cdx.json"), document, 0o644),           //nolint:gosec // published
+		os.WriteFile(filepath.Join(*out, "LICENSES.txt"), licenceTexts(parts), 0o644)) //nolint:gosec // as above
 }
 
 // sorted orders the parts and drops those that are named twice.

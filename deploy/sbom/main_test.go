@@ -80,7 +80,7 @@ func TestRelease(t *testing.T) {
 	require.NoError(t, err)
 	dir := project(t, map[string]any{"node_modules/left-pad": map[string]any{"version": "1.3.0", "license": "MIT"}})
 	args := []string{"-binary", binary, "-version", "v1", "-out", out, "-npm", dir, "-npm", dir}
-	require.NoError(t, run(args))
+	require.NoError(t, run(t.Context(), args))
 
 	first, err := os.ReadFile(filepath.Join(out, "sbom.cdx.json"))
 	require.NoError(t, err)
@@ -99,7 +99,7 @@ func TestRelease(t *testing.T) {
 	require.Contains(t, string(texts), "Permission is hereby granted, free of charge")
 
 	t.Run("again gives the same bytes", func(t *testing.T) {
-		require.NoError(t, run(args))
+		require.NoError(t, run(t.Context(), args))
 		second, err := os.ReadFile(filepath.Join(out, "sbom.cdx.json"))
 		require.NoError(t, err)
 		require.Equal(t, string(first), string(second))
@@ -107,6 +107,6 @@ func TestRelease(t *testing.T) {
 
 	t.Run("a part that may not be shipped ends it", func(t *testing.T) {
 		bad := project(t, map[string]any{"node_modules/viral": map[string]any{"version": "1.0.0", "license": "GPL-3.0-only"}})
-		require.ErrorContains(t, run([]string{"-binary", binary, "-out", t.TempDir(), "-npm", bad}), "viral")
+		require.ErrorContains(t, run(t.Context(), []string{"-binary", binary, "-out", t.TempDir(), "-npm", bad}), "viral")
 	})
 }
