@@ -199,10 +199,10 @@ func pseudonymKey(given string) ([]byte, error) {
 // when reads a moment: now, RFC 3339, a day, or how long before now. "" is the
 // zero time.
 func when(text string, now time.Time) (time.Time, error) {
-	switch {
-	case text == "":
+	switch text {
+	case "":
 		return time.Time{}, nil
-	case text == "now":
+	case "now":
 		return now.UTC(), nil
 	}
 	if d, err := time.ParseDuration(text); err == nil && d >= 0 {

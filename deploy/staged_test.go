@@ -124,9 +124,8 @@ func (p platform) start(t *testing.T, dir string) *process {
 	go func() { proc.ended <- proc.cmd.Wait() }()
 	t.Cleanup(func() {
 		_ = proc.cmd.Process.Kill() // an error says it has ended
-		<-proc.ended
-		if t.Failed() {
-			t.Log(proc.output.String())
+		if end := <-proc.ended; t.Failed() {
+			t.Log(proc.output.String(), end)
 		}
 	})
 	return proc

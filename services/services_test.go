@@ -161,7 +161,7 @@ func TestStandalone(t *testing.T) {
 	})
 
 	t.Run("it measures itself", func(t *testing.T) {
-		await(t, cfg, "/api/v1/metrics/performance?app=lakepulse", func(code int, body map[string]any) bool {
+		await(t, cfg, "/api/v1/metrics/performance?app=lakepulse", func(_ int, body map[string]any) bool {
 			list, _ := body["endpoints"].([]any)
 			for _, e := range list {
 				if m, _ := e.(map[string]any); m["endpoint"] == "/api/v1/metrics/performance" {

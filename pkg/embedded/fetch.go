@@ -40,7 +40,7 @@ func (cfg PostgresConfig) fetch(ctx context.Context, who account, major int) (in
 		return inst, nil
 	}
 	// Everyone may read the cache: as root, the programs run as somebody else.
-	if err := os.MkdirAll(cache, 0o755); err != nil {
+	if err := os.MkdirAll(cache, 0o755); err != nil { //nolint:gosec // see above
 		return installation{}, fmt.Errorf("create cache: %w", err)
 	}
 	work, err := os.MkdirTemp(cache, ".fetch-*")
@@ -54,8 +54,7 @@ func (cfg PostgresConfig) fetch(ctx context.Context, who account, major int) (in
 	case err = <-downloaded:
 	case <-ctx.Done():
 		go func() { // the library knows no context: its call ends by itself
-			<-downloaded
-			_ = os.RemoveAll(work) // a left-over costs space in a cache, no more
+			_ = errors.Join(<-downloaded, os.RemoveAll(work)) // nobody waits for it; a left-over costs space in a cache, no more
 		}()
 		return installation{}, ctx.Err()
 	}
@@ -70,7 +69,7 @@ func (cfg PostgresConfig) fetch(ctx context.Context, who account, major int) (in
 
 // adoptFetched moves what was extracted to its place in the cache.
 func adoptFetched(ctx context.Context, who account, work, extracted, final string) error {
-	if err := os.Chmod(work, 0o755); err != nil {
+	if err := os.Chmod(work, 0o755); err != nil { //nolint:gosec // for everyone, as the cache is
 		return err
 	}
 	if _, err := inspect(ctx, who, filepath.Join(extracted, "bin")); err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -145,7 +146,7 @@ func xzStored(content []byte) []byte {
 	out = append(out, crc(flags)...)
 
 	header := []byte{2, 0, 0x21, 1, 22, 0, 0, 0} // 12 bytes, one filter: LZMA2, 8 MiB
-	block := append(header, crc(header)...)
+	block := slices.Concat(header, crc(header))
 	for first, rest := true, content; len(rest) > 0; first = false {
 		chunk := rest[:min(len(rest), 1<<16)]
 		rest = rest[len(chunk):]

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -26,7 +27,7 @@ const parentVariable = "LAKEPULSE_EMBEDDED_TEST_PARENT"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentVariable); dir != "" {
 		if err := beParent(dir); err != nil {
-			slog.Error("parent failed", "error", err)
+			fmt.Fprintln(os.Stderr, "parent failed:", err)
 			os.Exit(1)
 		}
 		os.Exit(0)

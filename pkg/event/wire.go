@@ -229,6 +229,7 @@ func (p *Performance) decode(m value) error {
 			p.TraceID = v.text
 		case fieldCorrelationID:
 			p.CorrelationID = v.text
+		default: // none of this version's: skipped
 		}
 		return err
 	})
@@ -285,6 +286,7 @@ func (u *Usage) decode(m value) error {
 			u.Success = &ok
 		case fieldMetadata:
 			u.Metadata = append([]byte(nil), v.bytes...)
+		default: // as above
 		}
 		return err
 	})

@@ -16,14 +16,14 @@ type Verdict int
 const (
 	// Fine is the verdict on no error.
 	Fine Verdict = iota
-	// Content: the values are to blame (SQLSTATE classes 21, 22, 23). The same
+	// Content says that the values are to blame (SQLSTATE classes 21, 22, 23). The same
 	// values fail again; other values in the same statement may be good.
 	Content
-	// Clash: the transaction met another (40001, 40P01). Run it again at once.
+	// Clash says that the transaction met another (40001, 40P01). Run it again at once.
 	Clash
-	// NoPartition: a row's day has no partition yet. Make it, then run again.
+	// NoPartition says that a row's day has no partition yet. Make it, then run again.
 	NoPartition
-	// Outage: everything else, from a refused connection to a missing table or
+	// Outage is everything else, from a refused connection to a missing table or
 	// right: not the values' fault, so they wait until it is mended.
 	Outage
 )

@@ -58,6 +58,7 @@ func (s *Store) PutAll(ctx context.Context, r Rows, refused func(Rows, error)) (
 			}
 		case postgres.Content:
 			return s.putHalves(ctx, r, refused, err)
+		case postgres.Outage: // the caller's to wait out
 		}
 		return Outcome{}, err
 	}

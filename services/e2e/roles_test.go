@@ -62,7 +62,7 @@ func TestRolesApart(t *testing.T) {
 		require.Equal(t, clients*(batches+1)/2*size, answer.Metrics.TotalRequests)
 	})
 
-	t.Run("and every process ends in order when asked", func(t *testing.T) {
+	t.Run("and every process ends in order when asked", func(*testing.T) {
 		for _, p := range append(append(a.ingest, a.writer...), query) {
 			p.stop()
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -54,7 +55,6 @@ type sender struct {
 	urls    []string
 	http    *http.Client
 	pace    time.Duration
-	sent    int
 	targets int
 }
 
@@ -120,7 +120,7 @@ func (s *sender) deliver(ctx context.Context, b *event.Batch) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if _, final := err.(refusal); final {
+		if _, final := errors.AsType[refusal](err); final {
 			return err
 		}
 		select {

@@ -85,13 +85,14 @@ func whole(field string, v value, to *int64) *event.FieldError {
 }
 
 func boolean(field string, v value, to **bool) *event.FieldError {
-	switch v.Kind() {
+	switch kind := v.Kind(); kind {
 	case 't', 'f':
-		b := v.Kind() == 't'
+		b := kind == 't'
 		*to = &b
 		return nil
+	default:
+		return &event.FieldError{Field: field, Reason: "must be true, false or null"}
 	}
-	return &event.FieldError{Field: field, Reason: "must be true, false or null"}
 }
 
 func seq(v value, to **int64) *event.FieldError {

@@ -170,6 +170,7 @@ func (w *Writer) keep(b *batch, r rawstore.Rows) (rawstore.Outcome, error) {
 			if err = w.makePartitions(r); err == nil {
 				continue
 			}
+		case postgres.Outage: // waited out below
 		}
 		if werr := w.waitOut(try, err); werr != nil {
 			return rawstore.Outcome{}, werr

@@ -14,7 +14,7 @@ import (
 func TestPace(t *testing.T) {
 	t.Parallel()
 	one := func() *event.Batch { return eventtest.Usage("orders", 1, recent()) }
-	start := func(t *testing.T, b *bundle) (w running, commits *atomic.Int64) {
+	start := func(b *bundle) (w running, commits *atomic.Int64) {
 		commits = &atomic.Int64{}
 		p := startParams{name: "paced"}
 		p.hooks.AfterCommit = func() { commits.Add(1) }
@@ -25,7 +25,7 @@ func TestPace(t *testing.T) {
 	t.Run("lets single events gather until they are worth a transaction", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		_, commits := start(t, b)
+		_, commits := start(b)
 		sent := []*event.Batch{one()}
 		b.publish(sent[0])
 		b.requireStored(sent...)
@@ -51,7 +51,7 @@ func TestPace(t *testing.T) {
 	t.Run("ends when the writer stops: what is in its hands is stored", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		w, _ := start(t, b)
+		w, _ := start(b)
 		sent := []*event.Batch{one()}
 		b.publish(sent[0])
 		b.requireStored(sent...)

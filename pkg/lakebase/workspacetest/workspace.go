@@ -174,7 +174,7 @@ func (w *Workspace) me(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	user, ok := w.users[bearer(r)]
 	w.mu.Unlock()
-	if !ok && w.holds(bearer(r), "workspace") {
+	if !ok && w.holds(bearer(r)) {
 		user, ok = User{Name: ClientID}, true
 	}
 	if !ok {
@@ -208,7 +208,7 @@ func (w *Workspace) token(rw http.ResponseWriter, r *http.Request) {
 		id, secret, _ := r.BasicAuth()
 		allowed = id == ClientID && secret == ClientSecret
 	case "urn:ietf:params:oauth:grant-type:token-exchange":
-		allowed = w.holds(r.Form.Get("subject_token"), "workspace") && r.Form.Get("audience") != ""
+		allowed = w.holds(r.Form.Get("subject_token")) && r.Form.Get("audience") != ""
 	}
 	if !allowed {
 		refuse(rw, http.StatusUnauthorized, "invalid_client")
@@ -244,7 +244,7 @@ func (w *Workspace) instanceCredential(rw http.ResponseWriter, r *http.Request) 
 }
 
 func (w *Workspace) credential(rw http.ResponseWriter, r *http.Request, expiryField string) {
-	if !w.holds(bearer(r), "workspace") {
+	if !w.holds(bearer(r)) {
 		refuse(rw, http.StatusUnauthorized, "UNAUTHENTICATED")
 		return
 	}
@@ -253,7 +253,7 @@ func (w *Workspace) credential(rw http.ResponseWriter, r *http.Request, expiryFi
 }
 
 func (w *Workspace) app(rw http.ResponseWriter, r *http.Request) {
-	if !w.holds(bearer(r), "workspace") {
+	if !w.holds(bearer(r)) {
 		refuse(rw, http.StatusUnauthorized, "UNAUTHENTICATED")
 		return
 	}
@@ -272,11 +272,12 @@ func (w *Workspace) grant(kind string) (text string, expiry time.Time) {
 	return text, expiry
 }
 
-func (w *Workspace) holds(text, kind string) bool {
+// holds reports whether text is a token for the workspace's own calls at this moment.
+func (w *Workspace) holds(text string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	g, ok := w.tokens[text]
-	return ok && g.kind == kind && time.Now().Before(g.expiry)
+	return ok && g.kind == "workspace" && time.Now().Before(g.expiry)
 }
 
 func bearer(r *http.Request) string {
