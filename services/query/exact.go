@@ -45,7 +45,7 @@ type valueCount struct {
 	n  int64
 }
 
-// newSharpener notes where the percentiles of each set lie.
+// newSharpener notes where the percentiles of each set lie, set by set.
 func newSharpener(sets []*requestTally) *sharpener {
 	s := &sharpener{sets: sets, at: map[place]*sought{}}
 	for i, t := range sets {
@@ -83,22 +83,16 @@ func neighbours(q float64, n uint64) (low, high uint64, part float64) {
 }
 
 // sharpen replaces the percentiles of sets, which have counted the raw rows of
-// the spans, by exact ones. Without keys there is one set and it is all rows;
-// otherwise each set is the rows of its key.
+// the spans, by exact ones. The first set is all rows; each of the others, which
+// come with their keys, is the rows of its key.
 func sharpen(ctx context.Context, tx pgx.Tx, spans []span, f filter, sets []*requestTally, keys ...endpointKey) error {
 	s := newSharpener(sets)
 	if len(s.wanted) == 0 {
 		return s.settle()
 	}
-	var st *statement
-	if len(keys) == 0 {
-		st = s.ofAll(spans, f)
-	} else {
-		st = s.ofSets(spans, f, keys)
-	}
 	var set int
 	var v valueCount
-	err := collect(ctx, tx, st, "look up percentiles", func(rows pgx.Rows) error {
+	err := collect(ctx, tx, s.statement(spans, f, keys), "look up percentiles", func(rows pgx.Rows) error {
 		if err := rows.Scan(&set, &v.ms, &v.n); err != nil {
 			return err
 		}
@@ -113,36 +107,61 @@ func sharpen(ctx context.Context, tx pgx.Tx, spans []span, f filter, sets []*req
 	return s.settle()
 }
 
-// ofAll selects the values of the one set there is.
-func (s *sharpener) ofAll(spans []span, f filter) *statement {
+// statement selects the values that are wanted of each set, in one pass over the
+// rows. A row is held against the values that any set wants before its texts are
+// looked up among the keys: comparing them is what costs.
+func (s *sharpener) statement(spans []span, f filter, keys []endpointKey) *statement {
 	var st statement
-	st.add(`SELECT 0, response_time_ms, count(*) FROM performance_metrics WHERE `).within(spans).requestsOf(f).add(` AND (`)
-	for i, w := range s.wanted {
-		if i > 0 {
-			st.add(` OR `)
-		}
-		from, below := stats.Bounds(w.bucket)
-		st.add(`response_time_ms >= ? AND response_time_ms < ?`, from, below)
+	if len(keys) == 0 {
+		st.add(`SELECT 0, response_time_ms, count(*) FROM performance_metrics WHERE `).within(spans).requestsOf(f)
+		return st.add(` AND `+inEdges+` GROUP BY 2`, edges(s.wanted))
 	}
-	return st.add(`) GROUP BY 2`)
+	whole, _ := slices.BinarySearchFunc(s.wanted, 1, func(w *sought, set int) int { return cmp.Compare(w.set, set) })
+	st.add(`WITH near AS MATERIALIZED (SELECT app, endpoint, method, response_time_ms FROM performance_metrics WHERE `).
+		within(spans).requestsOf(f).add(` AND `+inEdges+`)
+		SELECT 0, response_time_ms, count(*) FROM near WHERE `+inEdges+` GROUP BY 2 UNION ALL `, edges(s.wanted), edges(s.wanted[:whole]))
+	return s.ofKeys(&st, s.wanted[whole:], keys)
 }
 
-// ofSets selects the values of many sets at once.
-func (s *sharpener) ofSets(spans []span, f filter, keys []endpointKey) *statement {
-	n := len(s.wanted)
+// ofKeys selects the wanted values of the sets with keys from the rows that are near.
+func (s *sharpener) ofKeys(st *statement, wanted []*sought, keys []endpointKey) *statement {
+	n := len(wanted)
 	sets, lower, upper := make([]int, n), make([]float64, n), make([]float64, n)
 	apps, endpoints, methods := make([]string, n), make([]string, n), make([]string, n)
-	for i, w := range s.wanted {
-		k := keys[w.set]
+	for i, w := range wanted {
+		k := keys[w.set-1]
 		sets[i], apps[i], endpoints[i], methods[i] = w.set, k.app, k.endpoint, k.method
 		lower[i], upper[i] = stats.Bounds(w.bucket)
 	}
-	var st statement
-	return st.add(`SELECT w.set, response_time_ms, count(*) FROM performance_metrics
+	return st.add(`SELECT w.set, response_time_ms, count(*) FROM near
 		JOIN unnest(?::int[], ?::float8[], ?::float8[], ?::text[], ?::text[], ?::text[]) AS w(set, lower, upper, app, endpoint, method)
-		USING (endpoint, method, app) WHERE response_time_ms >= w.lower AND response_time_ms < w.upper AND `,
-		sets, lower, upper, apps, endpoints, methods).
-		within(spans).requestsOf(f).add(` GROUP BY 1, 2`)
+		USING (endpoint, method, app) WHERE response_time_ms >= w.lower AND response_time_ms < w.upper GROUP BY 1, 2`,
+		sets, lower, upper, apps, endpoints, methods)
+}
+
+// inEdges is the condition that a value lies between the first and the second of
+// some edges, the third and the fourth, and so on.
+const inEdges = `width_bucket(response_time_ms, ?::float8[]) % 2 = 1`
+
+// edges are where the values that are wanted begin and end, in order.
+func edges(wanted []*sought) []float64 {
+	buckets := make([]int, len(wanted))
+	for i, w := range wanted {
+		buckets[i] = w.bucket
+	}
+	slices.Sort(buckets)
+	list := []float64{}
+	last := -2
+	for _, bucket := range slices.Compact(buckets) {
+		from, below := stats.Bounds(bucket)
+		if bucket == last+1 {
+			list[len(list)-1] = below
+		} else {
+			list = append(list, from, below)
+		}
+		last = bucket
+	}
+	return list
 }
 
 // settle computes the percentiles from the values that were read.

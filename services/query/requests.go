@@ -121,13 +121,10 @@ func tallyRequests(ctx context.Context, tx pgx.Tx, r reading, f filter) (*reques
 
 // sharpenEndpoints gives the total and each endpoint its exact percentiles.
 func sharpenEndpoints(ctx context.Context, tx pgx.Tx, spans []span, f filter, total *requestTally, byEndpoint map[endpointKey]*requestTally) error {
-	if err := sharpen(ctx, tx, spans, f, []*requestTally{total}); err != nil {
-		return err
-	}
 	keys := slices.Collect(maps.Keys(byEndpoint))
-	sets := make([]*requestTally, len(keys))
-	for i, k := range keys {
-		sets[i] = byEndpoint[k]
+	sets := []*requestTally{total}
+	for _, k := range keys {
+		sets = append(sets, byEndpoint[k])
 	}
 	return sharpen(ctx, tx, spans, f, sets, keys...)
 }
@@ -157,14 +154,23 @@ func tallyRequestsOver(ctx context.Context, tx pgx.Tx, r reading, f filter, b bu
 
 // tallyRequestsExactly is tallyRequestsOver with exact percentiles, from raw
 // rows alone. Buckets are many and small, and sorting within them costs less
-// than finding out first where to look.
-func tallyRequestsExactly(ctx context.Context, tx pgx.Tx, spans []span, f filter, b buckets, each func(time.Time, *requestTally)) error {
+// than finding out first where to look. Each bucket is read by itself along the
+// key, which is in the order of time: grouping would first sort all rows.
+func tallyRequestsExactly(ctx context.Context, tx pgx.Tx, sp span, f filter, b buckets, each func(time.Time, *requestTally)) error {
+	var starts, from, to []time.Time
+	for at := sp.from; at.Before(sp.to); {
+		start := b.of(at)
+		end := earlier(b.end(start), sp.to)
+		starts, from, to = append(starts, start), append(from, at), append(to, end)
+		at = end
+	}
 	var st statement
-	st.add(`SELECT `)
-	b.column(&st, rawTime).add(`, count(*), count(*) FILTER (WHERE status_code >= 400), count(*) FILTER (WHERE user_id IS NULL),
-		sum(response_time_ms), min(response_time_ms), max(response_time_ms),
-		percentile_cont(?::float8[]) WITHIN GROUP (ORDER BY response_time_ms) FROM performance_metrics WHERE `, measured).
-		within(spans).requestsOf(f).add(` GROUP BY 1 ORDER BY 1`)
+	st.add(`SELECT bucket.starts, t.* FROM unnest(?::timestamptz[], ?::timestamptz[], ?::timestamptz[]) AS bucket(starts, lower, upper),
+		LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE status_code >= 400), count(*) FILTER (WHERE user_id IS NULL),
+			sum(response_time_ms), min(response_time_ms), max(response_time_ms),
+			percentile_cont(?::float8[]) WITHIN GROUP (ORDER BY response_time_ms) FROM performance_metrics
+			WHERE "timestamp" >= bucket.lower AND "timestamp" < bucket.upper AND `, starts, from, to, measured).
+		within([]span{sp}).requestsOf(f).add(`) AS t WHERE t.n > 0 ORDER BY 1`)
 	return collect(ctx, tx, &st, "tally requests over time", func(rows pgx.Rows) error {
 		var bucket time.Time
 		var t requestTally

@@ -126,7 +126,7 @@ func (v *view) requestsOver(ctx context.Context, tx pgx.Tx, f filter, b buckets,
 		s.n += t.n
 	}
 	if v.sharp {
-		return tallyRequestsExactly(ctx, tx, v.all(), f, b, describe)
+		return tallyRequestsExactly(ctx, tx, span{v.from, v.to}, f, b, describe)
 	}
 	return tallyRequestsOver(ctx, tx, v.over(event.KindPerformance, b), f, b, describe)
 }
