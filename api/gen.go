@@ -565,10 +565,10 @@ type EndpointDetail struct {
 	// TimeRange The range asked for; `custom` for `start` and `end`.
 	TimeRange TimeRangeName `json:"time_range"`
 
-	// Users The users with most errors, then most requests; raw window.
+	// Users The users with most errors, then most requests; since `sources.users_from`.
 	Users []UserActivity `json:"users"`
 
-	// UsersAffected Distinct users that met an error; raw window.
+	// UsersAffected Distinct users that met an error; since `sources.users_from`.
 	UsersAffected int64 `json:"users_affected"`
 }
 
@@ -630,7 +630,7 @@ type EventDetail struct {
 	// TimeRange The range asked for; `custom` for `start` and `end`.
 	TimeRange TimeRangeName `json:"time_range"`
 
-	// Users The users with most of these events; raw window.
+	// Users The users with most of these events; since `sources.users_from`.
 	Users []UserActivity `json:"users"`
 }
 
@@ -891,6 +891,11 @@ type Provenance struct {
 	// RawFrom From here to the end of the range raw rows answered. Absent when none did.
 	RawFrom *time.Time `json:"raw_from,omitempty"`
 	Users   Precision  `json:"users"`
+
+	// UsersFrom From here to the end of the range raw rows were read for lists of users (`users`, `top_users`,
+	// `users_affected`): all there are up to 24 hours and with `exact`, beyond that the last hours, about 250,000
+	// rows. Numbers of users are not lists: they are of the whole range. Absent without such a list.
+	UsersFrom *time.Time `json:"users_from,omitempty"`
 }
 
 // PurgeLine defines model for PurgeLine.
@@ -1072,7 +1077,7 @@ type TooLarge struct {
 
 // Usage defines model for Usage.
 type Usage struct {
-	// ActiveUsers Distinct users per bucket, over requests and usage events together.
+	// ActiveUsers Distinct users per bucket, over requests and usage events together. Empty with `users=false`.
 	ActiveUsers []ActiveUsersPoint `json:"active_users"`
 
 	// Elements Events by element, the 200 most used; raw window.
@@ -1098,7 +1103,7 @@ type Usage struct {
 	// TimeRange The range asked for; `custom` for `start` and `end`.
 	TimeRange TimeRangeName `json:"time_range"`
 
-	// TopUsers The most active users; raw window.
+	// TopUsers The most active users; since `sources.users_from`. Empty with `users=false`.
 	TopUsers []UserActivity `json:"top_users"`
 }
 
@@ -1243,6 +1248,9 @@ type TimeZone = string
 
 // UserFilter defines model for UserFilter.
 type UserFilter = string
+
+// Users defines model for Users.
+type Users = bool
 
 // BadRequest The body of every error.
 type BadRequest = Error
@@ -1528,6 +1536,10 @@ type GetUsageParams struct {
 
 	// Compare Also return the metrics of the period of the same length just before, as `previous`.
 	Compare *Compare `form:"compare,omitempty" json:"compare,omitempty"`
+
+	// Users Whether `active_users` and `top_users` are wanted. With `false` both are empty, which spares most of the work:
+	// they are the only numbers for which everybody is looked up.
+	Users *Users `form:"users,omitempty" json:"users,omitempty"`
 
 	// Interval Width of the time buckets. Default: `5min` up to 24 hours, `hourly` beyond. `5min` is refused (400) for ranges
 	// of more than 24 hours and where no raw rows exist any more.

@@ -18,9 +18,13 @@ const (
 	byEvents   = `events DESC, user_id`
 )
 
-// listUsers returns the first users of an order with what they did in the
-// spans, and how many in all met an error.
-func listUsers(ctx context.Context, tx pgx.Tx, spans []span, f filter, order string) (users []api.UserActivity, affected int64, err error) {
+// listUsers returns the first users of an order with what they did lately, and
+// how many in all met an error. It notes in p since when that is.
+func (v *view) listUsers(ctx context.Context, tx pgx.Tx, f filter, order string, p *api.Provenance) (users []api.UserActivity, affected int64, err error) {
+	spans := v.recent()
+	if len(spans) > 0 {
+		p.UsersFrom = &spans[0].from
+	}
 	var st statement
 	scope := scopeOf(f)
 	st.add(`SELECT user_id, requests, errors, events, last_seen, count(*) FILTER (WHERE errors > 0) OVER () FROM (

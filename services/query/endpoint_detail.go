@@ -60,7 +60,7 @@ func (s *Service) getEndpointDetail(ctx context.Context, _ auth.Caller, req seri
 		if resp.StatusCodes, resp.ErrorTypes, err = tallyOutcomes(ctx, tx, read, req.filter); err != nil {
 			return err
 		}
-		if resp.Users, resp.UsersAffected, err = listUsers(ctx, tx, v.recent(), req.filter, byErrors); err != nil {
+		if resp.Users, resp.UsersAffected, err = v.listUsers(ctx, tx, req.filter, byErrors, &resp.Sources); err != nil {
 			return err
 		}
 		resp.SlowestRequests, err = v.slowest(ctx, tx, req.filter)

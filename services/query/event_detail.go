@@ -59,7 +59,7 @@ func (s *Service) getEventDetail(ctx context.Context, _ auth.Caller, req seriesR
 		resp.Metrics.UniqueUsers, resp.Metrics.ActiveUsersCurrentHour = users.events.count(), current
 		resp.Pages, resp.Elements, resp.Interval, resp.DataPoints = tally.pages, tally.elements, b.interval, series.list(v, b)
 		resp.Sources = v.provenance(tally.n, false, read)
-		resp.Users, _, err = listUsers(ctx, tx, v.recent(), req.filter, byEvents)
+		resp.Users, _, err = v.listUsers(ctx, tx, req.filter, byEvents, &resp.Sources)
 		return err
 	})
 	return resp, err

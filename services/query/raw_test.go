@@ -107,6 +107,60 @@ func TestUsageOverRawRows(t *testing.T) {
 	require.Equal(t, map[string]int64{"/cart": 1}, clicks.PageViews)
 }
 
+// Lists of users are the only answers that a long range takes from its end alone.
+func TestListsOfUsersSaySinceWhen(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.requests(event.Performance{Timestamp: before(5 * time.Hour), UserID: "ada", StatusCode: 500},
+		event.Performance{Timestamp: before(time.Hour), UserID: "bob", StatusCode: 500})
+	b.events(event.Usage{Timestamp: before(5 * time.Hour), UserID: "ada"}, event.Usage{Timestamp: before(time.Hour), UserID: "bob"})
+	full := moment.Add(-3 * time.Hour).Truncate(time.Hour) // an hour with more rows than a list reads
+	b.exec(`INSERT INTO hour_receipts (metric_type, time_bucket, source_rows) VALUES ('performance', $1, $2)`, full, listedRows+1)
+	lists := map[string]func(rng string) ([]api.UserActivity, api.Provenance){
+		"of all": func(rng string) ([]api.UserActivity, api.Provenance) {
+			got := ask[api.Usage](b, "/api/v1/metrics/usage", "time_range", rng)
+			return got.TopUsers, got.Sources
+		},
+		"of an endpoint": func(rng string) ([]api.UserActivity, api.Provenance) {
+			got := ask[api.EndpointDetail](b, "/api/v1/metrics/endpoint", "time_range", rng, "endpoint", "/orders", "method", "GET")
+			require.EqualValues(t, len(got.Users), got.UsersAffected)
+			return got.Users, got.Sources
+		},
+		"of an event type": func(rng string) ([]api.UserActivity, api.Provenance) {
+			got := ask[api.EventDetail](b, "/api/v1/metrics/event", "time_range", rng, "event_type", "page_view")
+			return got.Users, got.Sources
+		},
+	}
+	for name, list := range lists {
+		t.Run(name, func(t *testing.T) {
+			users, sources := list("24h")
+			require.Len(t, users, 2)
+			require.Equal(t, before(day), *sources.UsersFrom)
+			users, sources = list("7d")
+			require.Len(t, users, 1)
+			require.Equal(t, "bob", users[0].UserID)
+			require.Equal(t, full.Add(time.Hour), *sources.UsersFrom)
+		})
+	}
+	t.Run("and nothing where there is no list", func(t *testing.T) {
+		require.Nil(t, ask[api.Performance](b, "/api/v1/metrics/performance").Sources.UsersFrom)
+	})
+}
+
+func TestUsageWithoutItsUsers(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.events(event.Usage{Timestamp: before(time.Minute), UserID: "ada"}, event.Usage{Timestamp: before(2 * time.Hour), UserID: "bob"})
+	all := ask[api.Usage](b, "/api/v1/metrics/usage", "compare", "true")
+	got := ask[api.Usage](b, "/api/v1/metrics/usage", "compare", "true", "users", "false")
+	require.Empty(t, got.ActiveUsers)
+	require.Empty(t, got.TopUsers)
+	require.Nil(t, got.Sources.UsersFrom)
+	got.ActiveUsers, got.TopUsers, got.Sources.UsersFrom = all.ActiveUsers, all.TopUsers, all.Sources.UsersFrom
+	require.Equal(t, all, got, "everything else is the same")
+	b.refused(http.StatusBadRequest, "/api/v1/metrics/usage", "users", "no")
+}
+
 func TestTimeSeriesOverRawRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

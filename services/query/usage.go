@@ -19,6 +19,7 @@ type usageRequest struct {
 	anonymous bool
 	exact     bool
 	compare   bool
+	users     bool // active_users and top_users are wanted
 	interval  api.Interval
 	zone      *time.Location
 }
@@ -29,7 +30,7 @@ func (s *Service) usage() httpapi.Route {
 		Decode: func(r *http.Request) (usageRequest, error) {
 			p, rng := s.open(r)
 			req := usageRequest{rng: rng, filter: p.eventFilter(), anonymous: p.boolean("include_anonymous"),
-				exact: p.boolean("exact"), compare: p.boolean("compare")}
+				exact: p.boolean("exact"), compare: p.boolean("compare"), users: !p.given("users") || p.boolean("users")}
 			req.interval, req.zone = p.interval(rng)
 			return req, p.err
 		},
@@ -52,25 +53,40 @@ func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest)
 		if err != nil {
 			return err
 		}
-		total, points, err := v.activeOver(ctx, tx, req, b)
-		if err != nil {
-			return err
-		}
 		current, err := s.usersThisHour(ctx, tx, req.filter.app, req.anonymous)
 		if err != nil {
 			return err
 		}
-		resp.Interval, resp.ActiveUsers, resp.Metrics = b.interval, points, tally.metrics()
-		resp.Metrics.UniqueUsers, resp.Metrics.ActiveUsersCurrentHour = total.events.count(), current
+		resp.Interval, resp.Metrics = b.interval, tally.metrics()
+		resp.Metrics.ActiveUsersCurrentHour = current
 		resp.EventDistribution, resp.PageViews, resp.Elements = tally.byType, tally.pages, tally.elements
-		resp.Sources = v.provenance(tally.n, false, v.over(event.KindUsage, b))
-		if resp.TopUsers, _, err = listUsers(ctx, tx, v.recent(), req.filter, byActivity); err != nil || !req.compare {
+		if err = v.addUsers(ctx, tx, req, b, tally.n, resp); err != nil || !req.compare {
 			return err
 		}
 		resp.Previous, err = s.previousUsage(ctx, tx, v, req, current)
 		return err
 	})
 	return resp, err
+}
+
+// addUsers adds who had the n events of the answer: how many, and where they are
+// wanted how many when, and who.
+func (v *view) addUsers(ctx context.Context, tx pgx.Tx, req usageRequest, b buckets, n int64, resp *api.Usage) (err error) {
+	if !req.users {
+		r := v.whole(event.KindUsage)
+		who, err := crowds(ctx, tx, crowdQuestion{events: r, filter: req.filter}, nil)
+		resp.ActiveUsers, resp.TopUsers, resp.Sources = []api.ActiveUsersPoint{}, []api.UserActivity{}, v.provenance(n, false, r)
+		resp.Metrics.UniqueUsers = who.events.count()
+		return err
+	}
+	who, points, err := v.activeOver(ctx, tx, req, b)
+	if err != nil {
+		return err
+	}
+	resp.ActiveUsers, resp.Sources = points, v.provenance(n, false, v.over(event.KindUsage, b))
+	resp.Metrics.UniqueUsers = who.events.count()
+	resp.TopUsers, _, err = v.listUsers(ctx, tx, req.filter, byActivity, &resp.Sources)
+	return err
 }
 
 // activeOver counts the distinct users per bucket, oldest first, and returns

@@ -35,7 +35,7 @@ describe("a series", () => {
 });
 
 test("trust keeps what the server said of its numbers", () => {
-  expect(toTrust(sources)).toMatchObject({ n: 42, hourAligned: true, aggregatedFrom: null, percentiles: { exact: false, relativeError: 0.01 }, users: { exact: true } });
+  expect(toTrust(sources)).toMatchObject({ n: 42, hourAligned: true, aggregatedFrom: null, usersFrom: null, percentiles: { exact: false, relativeError: 0.01 }, users: { exact: true } });
 });
 
 test("tallies come most first, equal ones by name", () => {

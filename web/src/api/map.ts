@@ -15,6 +15,7 @@ export function toTrust(wire: Wire<"Provenance">): Trust {
     users: toPrecision(wire.users),
     rawFrom: date(wire.raw_from),
     aggregatedFrom: date(wire.aggregated_from),
+    usersFrom: date(wire.users_from),
     hourAligned: wire.alignment === "hour",
     start: new Date(wire.effective_start),
     end: new Date(wire.effective_end),

@@ -609,6 +609,13 @@ export interface components {
              * @description From here, up to `raw_from` or the end, hourly aggregates answered. Absent when none did.
              */
             readonly aggregated_from?: string;
+            /**
+             * Format: date-time
+             * @description From here to the end of the range raw rows were read for lists of users (`users`, `top_users`,
+             *     `users_affected`): all there are up to 24 hours and with `exact`, beyond that the last hours, about 250,000
+             *     rows. Numbers of users are not lists: they are of the whole range. Absent without such a list.
+             */
+            readonly users_from?: string;
             readonly alignment: components["schemas"]["Alignment"];
             /**
              * Format: date-time
@@ -786,10 +793,10 @@ export interface components {
             };
             /**
              * Format: int64
-             * @description Distinct users that met an error; raw window.
+             * @description Distinct users that met an error; since `sources.users_from`.
              */
             readonly users_affected: number;
-            /** @description The users with most errors, then most requests; raw window. */
+            /** @description The users with most errors, then most requests; since `sources.users_from`. */
             readonly users: readonly components["schemas"]["UserActivity"][];
             /** @description Raw window. */
             readonly slowest_requests: readonly components["schemas"]["RequestRecord"][];
@@ -924,10 +931,10 @@ export interface components {
             readonly elements: {
                 readonly [key: string]: number;
             };
-            /** @description The most active users; raw window. */
+            /** @description The most active users; since `sources.users_from`. Empty with `users=false`. */
             readonly top_users: readonly components["schemas"]["UserActivity"][];
             readonly interval: components["schemas"]["Interval"];
-            /** @description Distinct users per bucket, over requests and usage events together. */
+            /** @description Distinct users per bucket, over requests and usage events together. Empty with `users=false`. */
             readonly active_users: readonly components["schemas"]["ActiveUsersPoint"][];
             readonly sources: components["schemas"]["Provenance"];
         };
@@ -991,7 +998,7 @@ export interface components {
             readonly elements: {
                 readonly [key: string]: number;
             };
-            /** @description The users with most of these events; raw window. */
+            /** @description The users with most of these events; since `sources.users_from`. */
             readonly users: readonly components["schemas"]["UserActivity"][];
             readonly interval: components["schemas"]["Interval"];
             readonly data_points: readonly components["schemas"]["DataPoint"][];
@@ -1436,6 +1443,11 @@ export interface components {
          *     Without it, hours already aggregated answer ranges longer than 24 hours.
          */
         readonly Exact: boolean;
+        /**
+         * @description Whether `active_users` and `top_users` are wanted. With `false` both are empty, which spares most of the work:
+         *     they are the only numbers for which everybody is looked up.
+         */
+        readonly Users: boolean;
         /** @description Also return the metrics of the period of the same length just before, as `previous`. */
         readonly Compare: boolean;
         /**
@@ -1700,6 +1712,11 @@ export interface operations {
                 readonly exact?: components["parameters"]["Exact"];
                 /** @description Also return the metrics of the period of the same length just before, as `previous`. */
                 readonly compare?: components["parameters"]["Compare"];
+                /**
+                 * @description Whether `active_users` and `top_users` are wanted. With `false` both are empty, which spares most of the work:
+                 *     they are the only numbers for which everybody is looked up.
+                 */
+                readonly users?: components["parameters"]["Users"];
                 /**
                  * @description Width of the time buckets. Default: `5min` up to 24 hours, `hourly` beyond. `5min` is refused (400) for ranges
                  *     of more than 24 hours and where no raw rows exist any more.

@@ -13,6 +13,8 @@ export interface Trust {
   readonly users: Precision;
   readonly rawFrom: Date | null;
   readonly aggregatedFrom: Date | null;
+  /** Lists of users are made from the rows since then; null without such a list. */
+  readonly usersFrom: Date | null;
   /** The range was widened to whole hours, which is all that is left of its edge. */
   readonly hourAligned: boolean;
   readonly start: Date;

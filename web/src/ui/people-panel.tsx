@@ -5,6 +5,7 @@ import type { Trust } from "@/series/trust";
 import type { View } from "@/state/view";
 
 import { DataTable, downloadTable, type Column } from "./data-table";
+import { extent } from "./extent";
 import { CsvButton, Panel } from "./panel";
 import { SourceInfo } from "./source-info";
 
@@ -28,7 +29,7 @@ export function PeoplePanel({ title, note, people, trust, to }: Props) {
   return (
     <Panel
       title={title}
-      note={note}
+      note={[note, extent(trust)].filter((text) => text !== undefined).join(", ")}
       actions={
         <>
           <SourceInfo of={title} trust={trust} figures="users" />

@@ -74,7 +74,7 @@ function Detail({ detail }: { readonly detail: EndpointDetail }) {
       <RequestTable name="slowest" title="Slowest requests" note="of the raw window" rows={detail.slowest} defaultSort="-milliseconds" trust={trust} />
       <PeoplePanel
         title="Users"
-        note={`${count(detail.usersAffected)} met an error, raw window`}
+        note={`${count(detail.usersAffected)} met an error`}
         people={detail.people}
         trust={trust}
         to={(person) => onPage(view, "requests", { endpoint: view.endpoint, method: view.method, user: person.user })}

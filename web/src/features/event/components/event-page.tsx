@@ -57,7 +57,7 @@ function Detail({ detail }: { readonly detail: EventDetail }) {
         <TallyPanel name="pages" title="Pages" of="Page" tallies={detail.pages} trust={trust} />
         <TallyPanel name="elements" title="Elements" of="Element" tallies={detail.elements} trust={trust} note="raw window" />
       </div>
-      <PeoplePanel title="Users" note="of the raw window" people={detail.people} trust={trust} />
+      <PeoplePanel title="Users" people={detail.people} trust={trust} />
     </div>
   );
 }

@@ -84,7 +84,7 @@ function Lists({ usage }: { readonly usage: Usage }) {
         <TallyPanel name="pages" title="Page views" of="Page" tallies={usage.pages} trust={trust} />
         <TallyPanel name="elements" title="Elements" of="Element" tallies={usage.elements} trust={trust} note="raw window" />
       </div>
-      <PeoplePanel title="Most active users" note="of the raw window" people={usage.people} trust={trust} to={(person) => onPage(view, "requests", { user: person.user })} />
+      <PeoplePanel title="Most active users" people={usage.people} trust={trust} to={(person) => onPage(view, "requests", { user: person.user })} />
     </div>
   );
 }
