@@ -247,7 +247,7 @@ func (b *bench) page(ctx context.Context, base, name, interval, zone string) (ti
 	started := time.Now()
 	for _, path := range []string{
 		"/api/v1/me", "/api/v1/apps?time_range=" + name, "/api/v1/metrics/performance?compare=true&time_range=" + name,
-		"/api/v1/metrics/usage?" + bucketed, "/api/v1/metrics/time-series?metric_type=both&" + bucketed,
+		"/api/v1/metrics/usage?users=false&" + bucketed, "/api/v1/metrics/time-series?metric_type=both&" + bucketed,
 	} {
 		g.Go(func() error {
 			_, err := ask(gctx, "GET", base+path, "", "")

@@ -25,7 +25,7 @@ export function MetricsPage() {
   const { development } = useViewer();
   const common = { ...commonQuery(view), method: view.method };
   const bucketed = { ...bucketQuery(view), method: view.method };
-  const usageQuery = bucketQuery(view);
+  const usageQuery = commonQuery(view);
 
   const performance = useLoad(keyOf(common), (signal) => loadPerformance(common, signal));
   const overTime = useLoad(keyOf(bucketed), (signal) => loadOverTime(bucketed, signal));
