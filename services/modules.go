@@ -273,8 +273,8 @@ type webIn struct {
 // serveWeb serves every route of the target on the one public listener.
 func serveWeb(in webIn) error {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health", in.Health.ServeHealth)
-	mux.HandleFunc("GET /ready", in.Health.ServeReady)
+	mux.Handle("GET /health", httpapi.Correlated(http.HandlerFunc(in.Health.ServeHealth)))
+	mux.Handle("GET /ready", httpapi.Correlated(http.HandlerFunc(in.Health.ServeReady)))
 	mux.Handle("/", httpapi.NewHandler(httpapi.HandlerParams{
 		Routes: in.Routes, Auth: in.Auth, Log: in.Log, Registry: in.Registry, Fallback: in.Fallback,
 	}))

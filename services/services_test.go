@@ -108,6 +108,7 @@ func get(t *testing.T, cfg services.Config, path string) (int, map[string]any) {
 		return 0, nil
 	}
 	defer func() { require.NoError(t, resp.Body.Close()) }()
+	require.NotEmpty(t, resp.Header.Get("X-Correlation-ID"), "every answer can be found in the log")
 	body := map[string]any{}
 	require.NoError(t, json.NewDecoder(resp.Body).Decode(&body))
 	return resp.StatusCode, body

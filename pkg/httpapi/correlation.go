@@ -36,6 +36,15 @@ func correlate(r *http.Request) (string, *http.Request) {
 	return id, r.WithContext(WithCorrelationID(r.Context(), id))
 }
 
+// Correlated gives answers their correlation id that NewHandler does not serve.
+func Correlated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, r := correlate(r)
+		w.Header().Set(HeaderCorrelation, id)
+		next.ServeHTTP(w, r)
+	})
+}
+
 func fit(id string) bool {
 	if id == "" || len(id) > maxCorrelation {
 		return false

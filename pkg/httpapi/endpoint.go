@@ -35,6 +35,9 @@ type Endpoint[Req, Resp any] struct {
 	Decode func(r *http.Request) (Req, error)
 	// Execute does the work. The response is written as JSON.
 	Execute func(ctx context.Context, caller auth.Caller, req Req) (Resp, error)
+	// Location, when set, says at which path the response is found from now on:
+	// the header of that name.
+	Location func(resp Resp) string
 }
 
 // Route is an endpoint ready to be served.
@@ -61,6 +64,9 @@ func (e Endpoint[Req, Resp]) Route() Route {
 			resp, err := e.Execute(r.Context(), caller, req)
 			if err != nil {
 				return err
+			}
+			if e.Location != nil {
+				w.Header().Set("Location", e.Location(resp))
 			}
 			return writeJSON(w, status, resp)
 		}}

@@ -100,6 +100,9 @@ func TestAnswers(t *testing.T) {
 		t.Parallel()
 		w := get(h, "/api/fine", "X-Correlation-ID", "abc-1")
 		require.Equal(t, "abc-1", w.Header().Get("X-Correlation-ID"))
+		outside := httpapi.Correlated(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		require.Equal(t, "abc-1", get(outside, "/health", "X-Correlation-ID", "abc-1").Header().Get("X-Correlation-ID"))
+		require.NotEmpty(t, get(outside, "/health").Header().Get("X-Correlation-ID"))
 		require.JSONEq(t, `{"said":"abc-1"}`, w.Body.String())
 		for _, bad := range []string{"", "a b", "a\"b", strings.Repeat("x", 200)} {
 			got := get(h, "/api/fine", "X-Correlation-ID", bad).Header().Get("X-Correlation-ID")

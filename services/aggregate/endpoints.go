@@ -33,6 +33,7 @@ func (s *Service) Routes() []httpapi.Route {
 		httpapi.Endpoint[struct{}, api.AggregationRun]{
 			Method: http.MethodPost, Path: runsPath, Access: httpapi.Operator, Status: http.StatusAccepted,
 			Decode: httpapi.NoRequest, Execute: s.post,
+			Location: func(run api.AggregationRun) string { return runsPath + "/" + run.ID.String() },
 		}.Route(),
 		httpapi.Endpoint[int, api.AggregationRunList]{
 			Method: http.MethodGet, Path: runsPath, Access: httpapi.Operator, Decode: decodeLimit, Execute: s.list,

@@ -56,6 +56,9 @@ func call[T any](t *testing.T, server *httptest.Server, method, path, who string
 	var out T
 	require.NoError(t, json.NewDecoder(res.Body).Decode(&out))
 	require.Equal(t, want, res.StatusCode, "%+v", out)
+	if run, ok := any(out).(api.AggregationRun); ok && want == http.StatusAccepted {
+		require.Equal(t, runs+"/"+run.ID.String(), res.Header.Get("Location"))
+	}
 	return out
 }
 
