@@ -521,7 +521,9 @@ type DeadLetterContentEncoding string
 // DeadLetterList defines model for DeadLetterList.
 type DeadLetterList struct {
 	// Count How many there are in all.
-	Count       int64        `json:"count"`
+	Count int64 `json:"count"`
+
+	// DeadLetters The newest, newest first; 50 at most, as the writers last told. `lakepulse dead list` shows all.
 	DeadLetters []DeadLetter `json:"dead_letters"`
 }
 

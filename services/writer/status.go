@@ -206,7 +206,7 @@ func (w *Writer) deadLetters(ctx context.Context) (letters, error) {
 	if err != nil || count == 0 {
 		return letters{Letters: []letterSummary{}}, err
 	}
-	list, err := stream.ListDead(ctx, w.js, 1, shownLetters)
+	list, err := stream.NewestDead(ctx, w.js, shownLetters)
 	if err != nil {
 		return letters{}, err
 	}

@@ -1213,6 +1213,7 @@ export interface components {
              * @description How many there are in all.
              */
             readonly count: number;
+            /** @description The newest, newest first; 50 at most, as the writers last told. `lakepulse dead list` shows all. */
             readonly dead_letters: readonly components["schemas"]["DeadLetter"][];
         };
         readonly DeadLetter: {

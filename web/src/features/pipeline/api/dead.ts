@@ -18,9 +18,15 @@ export interface DeadLetterContent extends DeadLetter {
   readonly truncated: boolean;
 }
 
-export async function loadDeadLetters(signal: AbortSignal): Promise<DeadLetter[]> {
+export interface DeadLetterList {
+  /** How many there are, also where only the newest are listed. */
+  readonly count: number;
+  readonly letters: readonly DeadLetter[];
+}
+
+export async function loadDeadLetters(signal: AbortSignal): Promise<DeadLetterList> {
   const wire = await getJson<Wire<"DeadLetterList">>("/api/v1/pipeline/dead", { limit: 100 }, signal);
-  return wire.dead_letters.map(toDeadLetter);
+  return { count: wire.count, letters: wire.dead_letters.map(toDeadLetter) };
 }
 
 export async function loadDeadLetter(sequence: string, signal: AbortSignal): Promise<DeadLetterContent> {

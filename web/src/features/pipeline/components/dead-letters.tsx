@@ -4,10 +4,10 @@ import type { View } from "@/state/view";
 import { DataTable, downloadTable, type Column } from "@/ui/data-table";
 import { CsvButton, Panel } from "@/ui/panel";
 
-import type { DeadLetter } from "../api/dead";
+import type { DeadLetter, DeadLetterList } from "../api/dead";
 
 interface Props {
-  readonly letters: readonly DeadLetter[];
+  readonly list: DeadLetterList;
   readonly to: (sequence: number) => View;
 }
 
@@ -22,9 +22,10 @@ const columns: Column<DeadLetter>[] = [
 ];
 
 /** Messages that could not be stored for a reason of their own; `lakepulse dead` requeues or drops them. */
-export function DeadLetters({ letters, to }: Props) {
+export function DeadLetters({ list: { count: all, letters }, to }: Props) {
+  const note = letters.length < all ? `the newest ${count(letters.length)} of ${count(all)}` : count(all);
   return (
-    <Panel title="Dead letters" note={String(letters.length)} actions={<CsvButton of="Dead letters" onClick={() => downloadTable("dead-letters", columns, letters)} />}>
+    <Panel title="Dead letters" note={note} actions={<CsvButton of="Dead letters" onClick={() => downloadTable("dead-letters", columns, letters)} />}>
       <DataTable name="dead" label="Dead letters" columns={columns} rows={letters} rowKey={(row) => String(row.sequence)} defaultSort="-sequence" to={(row) => to(row.sequence)} empty="None: everything that arrived could be stored." className="max-h-96" />
     </Panel>
   );

@@ -28,7 +28,7 @@ export default function PipelinePage() {
         {(data) => <State pipeline={data} />}
       </Loadable>
       <Loadable loaded={dead} what="dead letters" className="h-40">
-        {(letters) => <DeadLetters letters={letters} to={(sequence) => onPage(view, "dead", { sequence: String(sequence) })} />}
+        {(list) => <DeadLetters list={list} to={(sequence) => onPage(view, "dead", { sequence: String(sequence) })} />}
       </Loadable>
     </>
   );
