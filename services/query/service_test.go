@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
 )
 
@@ -92,11 +94,50 @@ func TestQueryThatTakesTooLong(t *testing.T) {
 	t.Run("Postgres has stopped as well", func(t *testing.T) {
 		testkit.Eventually(t, "no statement is left waiting", func() bool {
 			var waiting int
-			err := tx.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
+			err := b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
 				AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()`).Scan(&waiting)
 			return err == nil && waiting == 0
 		})
 	})
+}
+
+// Nobody waits for the answer of a caller who has left: Postgres stops with them,
+// long before its own timeout.
+func TestCallerWhoLeaves(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	config := DefaultConfig()
+	config.Timeout = time.Hour
+	s, err := New(Params{Pool: b.pool, Log: testkit.Logger(t), Clock: b.clock.Now, Config: config})
+	require.NoError(t, err)
+	server := httptest.NewServer(httpapi.NewHandler(httpapi.HandlerParams{Routes: s.Routes(), Auth: b, Log: testkit.Logger(t)}))
+	defer server.Close()
+	tx, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) }()
+	_, err = tx.Exec(t.Context(), `LOCK TABLE performance_metrics IN ACCESS EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	waiting := func() (n int) {
+		require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active'
+			AND wait_event_type = 'Lock' AND pid <> pg_backend_pid()`).Scan(&n))
+		return n
+	}
+
+	ctx, leave := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/v1/metrics/performance", nil)
+	require.NoError(t, err)
+	left := make(chan error, 1)
+	go func() {
+		resp, err := server.Client().Do(req)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		left <- err
+	}()
+	testkit.Eventually(t, "the statement waits", func() bool { return waiting() == 1 })
+	leave()
+	require.ErrorIs(t, testkit.Receive(t, "the caller's error", left), context.Canceled)
+	testkit.Eventually(t, "Postgres stops", func() bool { return waiting() == 0 })
 }
 
 // The bounds of a snapshot hold inside of it and end with it.
