@@ -137,7 +137,7 @@ func (v *view) slowest(ctx context.Context, tx pgx.Tx, f filter) ([]api.RequestR
 			return nil, err
 		}
 	}
-	return listRequests(ctx, tx, spans, requestFilter{filter: f}, api.OrderSlowest, maxSlowest)
+	return listRequests(ctx, tx, spans, requestFilter{filter: f}, api.OrderSlowest, maxSlowest, 0)
 }
 
 // optional is nil for "".
