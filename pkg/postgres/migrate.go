@@ -34,6 +34,10 @@ func Migrate(ctx context.Context, cfg Config) error {
 	})
 }
 
+// oneAtATime goes before a statement, and is one transaction with it, that two at
+// once would both find to be needed: one of them would fail on the other's row.
+const oneAtATime = `SELECT pg_advisory_xact_lock(hashtext('lakepulse.schema')); `
+
 // findable puts our schema at the end of the search path that this role has in
 // this database by default, so that a person with psql finds the tables by
 // their names. What came first stays first. Lakepulse itself does not need it,
@@ -53,7 +57,7 @@ func findable(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	_, err = conn.Exec(ctx, `
+	_, err = conn.Exec(ctx, oneAtATime+`
 DO $$ BEGIN
   IF NOT 'metrics' = ANY (string_to_array(replace(current_setting('search_path'), ' ', ''), ',')) THEN
     EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET search_path = %s, metrics', current_database(), current_setting('search_path'));
@@ -107,7 +111,7 @@ func withMigrations(ctx context.Context, cfg Config, f func(*migrate.Migrate) er
 	}
 	db := stdlib.OpenDB(*pc.ConnConfig, opts...)
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if _, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
+	if _, err := db.ExecContext(ctx, oneAtATime+"CREATE SCHEMA IF NOT EXISTS "+Schema); err != nil {
 		return fmt.Errorf("make schema %s: %w", Schema, err)
 	}
 	source, err := iofs.New(migrations.Files, ".")
