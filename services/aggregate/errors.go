@@ -19,7 +19,7 @@ func away(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		_, bad := errors.AsType[badRow](err)
-		return !bad && !errors.Is(err, errDiffers) && !errors.Is(err, ErrBusy)
+		return !bad && !errors.Is(err, errTooLarge) && !errors.Is(err, errDiffers) && !errors.Is(err, ErrBusy)
 	}
 	// Connections, credentials, no such database, too many connections, shutting down.
 	for _, class := range []string{"08", "28", "3D", "53300", "57P"} {

@@ -88,7 +88,7 @@ func TestKilled(t *testing.T) {
 	t.Run("connections do not end the run", func(t *testing.T) {
 		t.Parallel()
 		w := aDay(t)
-		killed := map[string]bool{"hour written": false, "day written": false, "rows deleted": false, "line moved": false}
+		killed := map[string]bool{"hours written": false, "day written": false, "rows deleted": false, "line moved": false}
 		aggregate.SetHook(w.runner, func(ctx context.Context, name string) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

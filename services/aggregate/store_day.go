@@ -22,7 +22,7 @@ func (s *store) sumDay(ctx context.Context, tx pgx.Tx, d day, runID any) (bool, 
 	if err := tx.QueryRow(ctx, dayReady, d.kind, d.start).Scan(&ready); err != nil || !ready {
 		return false, err
 	}
-	t := newTally(d.kind)
+	t := newTally(d.kind, &userIndex{asNumbers: true})
 	if err := t.readHours(ctx, tx, d); err != nil {
 		return false, fmt.Errorf("read the day's hours: %w", err)
 	}
@@ -30,7 +30,7 @@ func (s *store) sumDay(ctx context.Context, tx pgx.Tx, d day, runID any) (bool, 
 		return false, err
 	}
 	b := &pgx.Batch{}
-	b.Queue(clearDay, d.kind, d.start)
+	b.Queue(clearDays, d.kind, []time.Time{d.start})
 	if err := t.queueKeys(b, "aggregated_days", d.start, slices.Collect(maps.Values(t.keys))); err != nil {
 		return false, err
 	}
@@ -47,7 +47,6 @@ func (s *store) sumDay(ctx context.Context, tx pgx.Tx, d day, runID any) (bool, 
 // readHours adds the day's hours, key by key and app by app. Counts and
 // histograms are added, sets of users united, distributions added by item.
 func (t *tally) readHours(ctx context.Context, tx pgx.Tx, d day) error {
-	t.users.asNumbers = true
 	for _, sql := range []string{readDayKeys, readDayTotals} {
 		rows, err := tx.Query(ctx, sql, d.kind, d.start)
 		if err != nil {

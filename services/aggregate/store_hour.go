@@ -5,94 +5,106 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
-// hourResult is what one hour of one kind came to.
-type hourResult struct {
-	rows int64
-	keys int
-	done bool // false: nothing was left to do
+// hoursJob is what to do in one transaction: hours of one kind that follow each
+// other. One hour is the usual; after a pause, many at once are faster.
+type hoursJob struct {
+	kind   event.Kind
+	starts []time.Time // ascending
+	runID  uuid.UUID
+	// forced: also hours with a receipt and without a mark.
+	forced bool
+	users  userCache
 }
 
-// aggregateHour replaces the aggregates of one hour and kind in tx, clears its
-// mark, and drops its day's sums. Unless forced it does nothing when there is a
-// receipt and no mark; and never does it touch an hour below the purge line,
-// which another run may have purged since this one made its plan.
-func (s *store) aggregateHour(ctx context.Context, tx pgx.Tx, h hour, runID any, forced bool) (hourResult, error) {
-	var res hourResult
-	var needed bool
-	if err := tx.QueryRow(ctx, hourNeeded, h.kind, h.start, forced).Scan(&needed); err != nil || !needed {
-		return res, err
+func (j hoursJob) end() time.Time { return j.starts[len(j.starts)-1].Add(time.Hour) }
+
+// hoursResult is what a job came to.
+type hoursResult struct {
+	rows  int64
+	users *userIndex // its numbers hold once the transaction has committed
+}
+
+func (r *hoursResult) committed() {
+	if r.users != nil {
+		r.users.committed()
 	}
-	if err := s.at(ctx, "hour needed"); err != nil {
-		return res, err
-	}
-	t, keys, err := s.tallyHour(ctx, tx, h, runID)
+}
+
+// aggregate replaces the aggregates of a job's hours in tx, clears their marks,
+// and drops their days' sums. Unless forced it leaves out hours with a receipt
+// and no mark; and never does it touch an hour below the purge line, which
+// another run may have purged since this one made its plan.
+func (s *store) aggregate(ctx context.Context, tx pgx.Tx, j hoursJob) (hoursResult, error) {
+	var res hoursResult
+	rows, err := tx.Query(ctx, hoursNeeded, j.kind, j.starts, j.forced)
 	if err != nil {
 		return res, err
 	}
-	return hourResult{rows: t.rows, keys: keys, done: true}, nil
+	needed, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	if err != nil || len(needed) == 0 {
+		return res, err
+	}
+	for i := range needed {
+		needed[i] = needed[i].UTC()
+	}
+	j.starts = needed
+	if err := s.at(ctx, "hours needed"); err != nil {
+		return res, err
+	}
+	users := newUserIndex(j.users)
+	t := newTallies(j.kind, j.starts, users)
+	err = s.readAtOnce(ctx, tx, t, j)
+	if errors.Is(err, errTooLarge) && len(j.starts) == 1 {
+		err = s.tallyByKey(ctx, tx, t, j)
+	} else if err == nil {
+		err = s.writeAtOnce(ctx, tx, t, j)
+	}
+	if err != nil {
+		return res, err
+	}
+	res.users = users
+	for _, hour := range t.hours {
+		res.rows += hour.rows
+	}
+	return res, nil
 }
 
-// opening queues what comes before an hour's rows are read. The receipt comes
-// first: it is what two runs of the same hour collide on.
-func opening(h hour, runID any) *pgx.Batch {
+// opening queues what comes before rows are read. The receipts come first: they
+// are what two runs of the same hour collide on.
+func (j hoursJob) opening() *pgx.Batch {
 	b := &pgx.Batch{}
-	b.Queue(claimReceipt, h.kind, h.start, runID)
-	b.Queue(clearHour, h.kind, h.start)
-	b.Queue(clearDay, h.kind, h.start.Truncate(24*time.Hour))
+	b.Queue(claimReceipts, j.kind, j.starts, j.runID)
+	b.Queue(clearHours, j.kind, j.starts)
+	b.Queue(clearDays, j.kind, j.days())
 	return b
 }
 
-// close writes what an hour comes to besides the sums of its keys, completes
-// its receipt and clears its mark. The mark comes last, so that a writer with
-// late rows waits for a commit and not for a computation.
-func (s *store) close(ctx context.Context, tx pgx.Tx, t *tally, h hour, keys int, b *pgx.Batch) error {
-	if err := t.queueTotals(b, "hour", h.start); err != nil {
-		return err
+func (j hoursJob) days() []time.Time {
+	var days []time.Time
+	for _, start := range j.starts {
+		if day := start.Truncate(24 * time.Hour); len(days) == 0 || !day.Equal(days[len(days)-1]) {
+			days = append(days, day)
+		}
 	}
-	t.queueVersions(b, h.start)
-	b.Queue(completeReceipt, h.kind, h.start, t.rows, t.checksum.big().String(), keys)
-	b.Queue(clearMark, h.kind, h.start)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("write: %w", err)
-	}
-	return s.at(ctx, "hour written")
+	return days
 }
 
-// tallyHour reads an hour's rows and replaces what they come to. It returns the
-// tally and the number of keys.
-func (s *store) tallyHour(ctx context.Context, tx pgx.Tx, h hour, runID any) (*tally, int, error) {
-	t := newTally(h.kind)
-	err := s.readAtOnce(ctx, tx, t, h, opening(h, runID))
-	if errors.Is(err, errTooLarge) {
-		return s.tallyByKey(ctx, tx, h)
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("read: %w", err)
-	}
-	sums := slices.Collect(maps.Values(t.keys))
-	for _, sum := range sums {
-		sum.settle()
-	}
-	b := &pgx.Batch{}
-	if err := s.queueSums(ctx, tx, t, h, sums, b); err != nil {
-		return nil, 0, err
-	}
-	return t, len(sums), s.close(ctx, tx, t, h, len(sums), b)
-}
-
-// readAtOnce holds all keys of the hour with all their response times. Before
-// it reads, in the same round trip, it does what b holds.
-func (s *store) readAtOnce(ctx context.Context, tx pgx.Tx, t *tally, h hour, b *pgx.Batch) (err error) {
+// readAtOnce opens the job and, in the same round trip, reads its rows. It holds
+// all keys with all their response times.
+func (s *store) readAtOnce(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob) (err error) {
+	b := j.opening()
 	before := b.Len()
-	b.Queue(readSQL(h.kind), h.start, h.end())
+	b.Queue(readSQL(j.kind), j.starts[0], j.end())
 	results := tx.SendBatch(ctx, b)
 	defer func() {
 		if closed := results.Close(); err == nil {
@@ -101,84 +113,133 @@ func (s *store) readAtOnce(ctx context.Context, tx pgx.Tx, t *tally, h hour, b *
 	}()
 	for range before {
 		if _, err := results.Exec(); err != nil {
-			return err
+			return fmt.Errorf("open: %w", err)
 		}
 	}
 	rows, err := results.Query()
 	if err != nil {
-		return err
+		return fmt.Errorf("read: %w", err)
 	}
-	if err := t.read(rows, t.within(s.limits)); err != nil {
-		return err
+	if err := t.read(rows, s.limits); err != nil {
+		return fmt.Errorf("read: %w", err)
 	}
 	return s.at(ctx, "rows read")
 }
 
-// tallyByKey holds one key at a time: Postgres sorts the rows, on disk if need
-// be. It is for hours with more rows or keys than are held at once.
-func (s *store) tallyByKey(ctx context.Context, tx pgx.Tx, h hour) (*tally, int, error) {
-	cursor := "hour_of_" + string(h.kind)
-	order := ` ORDER BY app COLLATE "C", endpoint COLLATE "C", method COLLATE "C"`
-	if h.kind == event.KindUsage {
-		order = ` ORDER BY app COLLATE "C", event_type COLLATE "C"`
-	}
-	if _, err := tx.Exec(ctx, "DECLARE "+cursor+" NO SCROLL CURSOR FOR"+literal(readSQL(h.kind), h)+order); err != nil {
-		return nil, 0, fmt.Errorf("read sorted: %w", err)
-	}
-	t, written := newTally(h.kind), 0
-	for more := true; more; {
-		before := t.rows
-		rows, err := tx.Query(ctx, fmt.Sprintf("FETCH %d FROM %s", s.limits.fetch, cursor), binaryResults)
-		if err != nil {
-			return nil, 0, fmt.Errorf("read sorted: %w", err)
-		}
-		if err := t.read(rows, func() error { return nil }); err != nil {
-			return nil, 0, err
-		}
-		more = t.rows-before == int64(s.limits.fetch)
-		finished := t.finished(more)
-		written += len(finished)
-		if err := s.settleLarge(ctx, tx, h, t, finished); err != nil {
-			return nil, 0, err
-		}
-		b := &pgx.Batch{}
-		if err := s.queueSums(ctx, tx, t, h, finished, b); err != nil {
-			return nil, 0, err
-		}
-		if err := tx.SendBatch(ctx, b).Close(); err != nil {
-			return nil, 0, fmt.Errorf("write keys: %w", err)
-		}
-	}
-	if _, err := tx.Exec(ctx, "CLOSE "+cursor); err != nil {
-		return nil, 0, err
-	}
-	return t, written, s.close(ctx, tx, t, h, written, &pgx.Batch{})
-}
-
-// queueSums adds keys to their apps and queues their insert.
-func (s *store) queueSums(ctx context.Context, tx pgx.Tx, t *tally, h hour, sums []*sum, b *pgx.Batch) error {
-	if err := t.numberUsers(ctx, tx); err != nil {
+// writeAtOnce writes what was read at once and closes the job.
+func (s *store) writeAtOnce(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob) error {
+	if err := t.users.number(ctx, tx); err != nil {
 		return fmt.Errorf("number users: %w", err)
 	}
 	if err := s.at(ctx, "users numbered"); err != nil {
 		return err
 	}
-	for _, sum := range sums {
-		t.fold(sum)
+	b := &pgx.Batch{}
+	keys := make([]int, len(j.starts))
+	for i, start := range j.starts {
+		hour := t.hours[hourNumber(start)]
+		sums := slices.Collect(maps.Values(hour.keys))
+		keys[i] = len(sums)
+		for _, sum := range sums {
+			sum.settle()
+			hour.fold(sum)
+		}
+		if err := hour.queueKeys(b, "aggregated_metrics", start, sums); err != nil {
+			return err
+		}
 	}
-	return t.queueKeys(b, "aggregated_metrics", h.start, sums)
+	return s.close(ctx, tx, t, j, keys, b)
+}
+
+// close writes what hours come to besides the sums of their keys, completes
+// their receipts and clears their marks. The marks come last, so that a writer
+// with late rows waits for a commit and not for a computation.
+func (s *store) close(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob, keys []int, b *pgx.Batch) error {
+	rows, checksums := make([]int64, len(j.starts)), make([]string, len(j.starts))
+	for i, start := range j.starts {
+		hour := t.hours[hourNumber(start)]
+		if err := hour.queueTotals(b, "hour", start); err != nil {
+			return err
+		}
+		hour.queueVersions(b, start)
+		rows[i], checksums[i] = hour.rows, hour.checksum.big().String()
+	}
+	b.Queue(completeReceipts, j.kind, j.starts, rows, checksums, keys)
+	b.Queue(clearMarks, j.kind, j.starts)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	return s.at(ctx, "hours written")
+}
+
+// tallyByKey does the job's one hour, which is open already, holding one key at
+// a time: Postgres sorts the rows, on disk if need be. It is for an hour with
+// more rows or keys than are held at once.
+func (s *store) tallyByKey(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob) error {
+	cursor := "hour_of_" + string(j.kind)
+	order := ` ORDER BY app COLLATE "C", endpoint COLLATE "C", method COLLATE "C"`
+	if j.kind == event.KindUsage {
+		order = ` ORDER BY app COLLATE "C", event_type COLLATE "C"`
+	}
+	if _, err := tx.Exec(ctx, "DECLARE "+cursor+" NO SCROLL CURSOR FOR"+literal(readSQL(j.kind), j)+order); err != nil {
+		return fmt.Errorf("read sorted: %w", err)
+	}
+	start, written := j.starts[0], 0
+	hour := newTally(j.kind, t.users)
+	t.hours[hourNumber(start)], t.at = hour, -1 // what was read in vain is forgotten, its users apart
+	for more := true; more; {
+		before := hour.rows
+		rows, err := tx.Query(ctx, fmt.Sprintf("FETCH %d FROM %s", s.limits.fetch, cursor), binaryResults)
+		if err != nil {
+			return fmt.Errorf("read sorted: %w", err)
+		}
+		if err := t.read(rows, limits{rows: math.MaxInt, keys: math.MaxInt}); err != nil {
+			return fmt.Errorf("read sorted: %w", err)
+		}
+		more = hour.rows-before == int64(s.limits.fetch)
+		finished := hour.finished(more)
+		written += len(finished)
+		if err := s.writeFinished(ctx, tx, hour, j, finished); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, "CLOSE "+cursor); err != nil {
+		return err
+	}
+	return s.close(ctx, tx, t, j, []int{written}, &pgx.Batch{})
+}
+
+// writeFinished writes keys that were read in order.
+func (s *store) writeFinished(ctx context.Context, tx pgx.Tx, hour *tally, j hoursJob, finished []*sum) error {
+	if err := s.settleLarge(ctx, tx, j, hour, finished); err != nil {
+		return err
+	}
+	if err := hour.users.number(ctx, tx); err != nil {
+		return fmt.Errorf("number users: %w", err)
+	}
+	for _, sum := range finished {
+		hour.fold(sum)
+	}
+	b := &pgx.Batch{}
+	if err := hour.queueKeys(b, "aggregated_metrics", j.starts[0], finished); err != nil {
+		return err
+	}
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("write keys: %w", err)
+	}
+	return s.at(ctx, "keys written")
 }
 
 // settleLarge settles keys that were read in order. One with more values than
 // are held at once has only its histogram: Postgres computes its percentiles.
-func (s *store) settleLarge(ctx context.Context, tx pgx.Tx, h hour, t *tally, sums []*sum) error {
+func (s *store) settleLarge(ctx context.Context, tx pgx.Tx, j hoursJob, t *tally, sums []*sum) error {
 	for _, sum := range sums {
 		if sum.histogram == nil {
 			sum.settle()
 			continue
 		}
 		var p []float64
-		err := tx.QueryRow(ctx, percentilesOfKey, h.start, h.end(), sum.app, sum.path, sum.method).Scan(&p)
+		err := tx.QueryRow(ctx, percentilesOfKey, j.starts[0], j.end(), sum.app, sum.path, sum.method).Scan(&p)
 		if err != nil {
 			return fmt.Errorf("percentiles of %s %s: %w", sum.method, sum.path, err)
 		}
@@ -201,28 +262,32 @@ func readSQL(kind event.Kind) string {
 }
 
 const (
-	hourNeeded = `
-SELECT $2 >= (SELECT purged_before FROM purge_line)
-   AND ($3 OR NOT EXISTS (SELECT FROM hour_receipts WHERE metric_type = $1 AND time_bucket = $2)
-           OR EXISTS (SELECT FROM hour_marks WHERE metric_type = $1 AND time_bucket = $2))`
+	hoursNeeded = `
+SELECT h FROM unnest($2::timestamptz[]) AS h
+ WHERE h >= (SELECT purged_before FROM purge_line)
+   AND ($3 OR NOT EXISTS (SELECT FROM hour_receipts WHERE metric_type = $1 AND time_bucket = h)
+           OR EXISTS (SELECT FROM hour_marks WHERE metric_type = $1 AND time_bucket = h))
+ ORDER BY h`
 
-	claimReceipt = `
-INSERT INTO hour_receipts (metric_type, time_bucket, run_id) VALUES ($1, $2, $3)
+	claimReceipts = `
+INSERT INTO hour_receipts (metric_type, time_bucket, run_id) SELECT $1, h, $3 FROM unnest($2::timestamptz[]) AS h ORDER BY h
 ON CONFLICT (metric_type, time_bucket) DO UPDATE SET run_id = excluded.run_id, aggregated_at = now()`
 
-	completeReceipt = `
-UPDATE hour_receipts SET source_rows = $3, id_checksum = $4::text::numeric, keys = $5 WHERE metric_type = $1 AND time_bucket = $2`
+	completeReceipts = `
+UPDATE hour_receipts r SET source_rows = n.rows, id_checksum = n.checksum::numeric, keys = n.keys
+  FROM unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::int[]) AS n (h, rows, checksum, keys)
+ WHERE r.metric_type = $1 AND r.time_bucket = n.h`
 
-	clearHour = `
-WITH keys AS (DELETE FROM aggregated_metrics WHERE metric_type = $1 AND time_bucket = $2)
-DELETE FROM aggregated_totals WHERE resolution = 'hour' AND metric_type = $1 AND time_bucket = $2`
+	clearHours = `
+WITH keys AS (DELETE FROM aggregated_metrics WHERE metric_type = $1 AND time_bucket = ANY($2))
+DELETE FROM aggregated_totals WHERE resolution = 'hour' AND metric_type = $1 AND time_bucket = ANY($2)`
 
-	clearDay = `
-WITH receipt AS (DELETE FROM day_receipts WHERE metric_type = $1 AND time_bucket = $2),
-     keys AS (DELETE FROM aggregated_days WHERE metric_type = $1 AND time_bucket = $2)
-DELETE FROM aggregated_totals WHERE resolution = 'day' AND metric_type = $1 AND time_bucket = $2`
+	clearDays = `
+WITH receipt AS (DELETE FROM day_receipts WHERE metric_type = $1 AND time_bucket = ANY($2)),
+     keys AS (DELETE FROM aggregated_days WHERE metric_type = $1 AND time_bucket = ANY($2))
+DELETE FROM aggregated_totals WHERE resolution = 'day' AND metric_type = $1 AND time_bucket = ANY($2)`
 
-	clearMark = `DELETE FROM hour_marks WHERE metric_type = $1 AND time_bucket = $2`
+	clearMarks = `DELETE FROM hour_marks WHERE metric_type = $1 AND time_bucket = ANY($2)`
 
 	percentilesOfKey = `
 SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms) FROM performance_metrics

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
@@ -70,7 +71,7 @@ type purgeParams struct {
 	rawRetention time.Duration
 	margin       time.Duration
 	lockTimeout  time.Duration
-	runID        any
+	runID        uuid.UUID
 }
 
 // allowed is how far the line may move, at most to the target: everything that
@@ -115,7 +116,8 @@ func readLine(ctx context.Context, tx pgx.Tx) (lineState, error) {
 // purgeHour deletes the raw rows of one hour and kind, after it has made sure
 // that the aggregates count exactly these.
 func (s *store) purgeHour(ctx context.Context, tx pgx.Tx, h hour, p purgeParams, step *purgeStep) error {
-	res, err := s.aggregateHour(ctx, tx, h, p.runID, false)
+	job := hoursJob{kind: h.kind, starts: []time.Time{h.start}, runID: p.runID, users: userCache{}}
+	res, err := s.aggregate(ctx, tx, job)
 	if err != nil {
 		return err
 	}
@@ -123,7 +125,8 @@ func (s *store) purgeHour(ctx context.Context, tx pgx.Tx, h hour, p purgeParams,
 	deleted, err := s.deleteVerified(ctx, tx, h)
 	if errors.Is(err, errDiffers) {
 		step.differing++
-		if res, err = s.aggregateHour(ctx, tx, h, p.runID, true); err != nil {
+		job.forced = true
+		if res, err = s.aggregate(ctx, tx, job); err != nil {
 			return err
 		}
 		step.reread += res.rows

@@ -19,15 +19,14 @@ type tally struct {
 	apps     map[string]*sum
 	versions map[string]*version
 	last     *sum // of the last row read
-	users    userIndex
+	users    *userIndex
 	rows     int64
 	checksum checksum
 	scratch  []byte
 }
 
-func newTally(kind event.Kind) *tally {
-	return &tally{kind: kind, keys: map[string]*sum{}, apps: map[string]*sum{}, versions: map[string]*version{},
-		users: userIndex{local: map[string]int32{}}}
+func newTally(kind event.Kind, users *userIndex) *tally {
+	return &tally{kind: kind, keys: map[string]*sum{}, apps: map[string]*sum{}, versions: map[string]*version{}, users: users}
 }
 
 // sum is what rows of one key, or of one app, add up to.
@@ -261,38 +260,4 @@ func (t *tally) seen(s *sum, name []byte, at int64) {
 		s.version = v
 	}
 	s.version.first = min(s.version.first, at)
-}
-
-// userIndex numbers users as they come, from 1, until the database has given
-// them their numbers.
-type userIndex struct {
-	local   map[string]int32
-	ids     []string
-	numbers []int32 // of the first of ids; the rest is not asked for yet
-	// asNumbers: the sets hold the database's numbers already.
-	asNumbers bool
-}
-
-func (u *userIndex) index(id []byte) int32 {
-	if i, known := u.local[string(id)]; known {
-		return i
-	}
-	name := string(id)
-	u.ids = append(u.ids, name)
-	i := int32(len(u.ids)) //nolint:gosec // bounded by what an hour can hold in memory
-	u.local[name] = i
-	return i
-}
-
-// resolve turns a set of our numbers into the sorted numbers of the database.
-func (u *userIndex) resolve(set *stats.Users) []int32 {
-	out := set.Numbers()
-	if u.asNumbers {
-		return out
-	}
-	for i, local := range out {
-		out[i] = u.numbers[local-1]
-	}
-	slices.Sort(out)
-	return out
 }

@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -34,20 +33,57 @@ SELECT app, event_type, user_id, success, page_name, element_id, app_version, uu
 // binaryResults asks for Postgres' binary form of every column.
 var binaryResults = pgx.QueryResultFormats{pgx.BinaryFormatCode}
 
-// read adds the rows of a query. It takes the values where they lie in the
-// connection's buffer: an hour has many, and few texts among them are new.
-func (t *tally) read(rows pgx.Rows, each func() error) error {
+// tallies are those of some hours of one kind, by the hour's number since 2000.
+type tallies struct {
+	kind  event.Kind
+	hours map[int64]*tally
+	users *userIndex
+	rows  int
+	keys  int
+	last  *tally
+	at    int64
+}
+
+// hourMicros is an hour in Postgres' microseconds.
+const hourMicros = int64(time.Hour / time.Microsecond)
+
+func newTallies(kind event.Kind, starts []time.Time, users *userIndex) *tallies {
+	t := &tallies{kind: kind, hours: make(map[int64]*tally, len(starts)), users: users, at: -1}
+	for _, start := range starts {
+		t.hours[hourNumber(start)] = newTally(kind, users)
+	}
+	return t
+}
+
+func hourNumber(start time.Time) int64 { return int64(start.Sub(postgresTime(0)) / time.Hour) }
+
+// read adds the rows of a query, each to its hour; rows of other hours it skips.
+// It takes the values where they lie in the connection's buffer: an hour has
+// many, and few texts among them are new. The error is errTooLarge when there
+// are more rows or keys than the limits.
+func (t *tallies) read(rows pgx.Rows, limits limits) error {
 	defer rows.Close()
-	add := t.addRequest
+	add := (*tally).addRequest
 	if t.kind == event.KindUsage {
-		add = t.addEvent
+		add = (*tally).addEvent
 	}
 	for rows.Next() {
-		if err := add(rows.RawValues()); err != nil {
+		v := rows.RawValues()
+		at := int64(binary.BigEndian.Uint64(v[len(v)-1])) //nolint:gosec // two's complement is the encoding
+		if number := at / hourMicros; number != t.at {
+			t.at, t.last = number, t.hours[number]
+		}
+		if t.last == nil {
+			continue
+		}
+		before := len(t.last.keys)
+		if err := add(t.last, v); err != nil {
 			return err
 		}
-		if err := each(); err != nil {
-			return err
+		t.rows++
+		t.keys += len(t.last.keys) - before
+		if t.rows > limits.rows || t.keys > limits.keys {
+			return errTooLarge
 		}
 	}
 	return rows.Err()
@@ -122,63 +158,18 @@ var statusText = func() (texts [1000][]byte) {
 	return texts
 }()
 
-// The bounds of an hour whose keys are all held at once.
+// The bounds of hours whose keys are all held at once.
 const (
 	maxRowsAtOnce = 1_000_000
 	maxKeysAtOnce = 10_000
 	fetchRows     = 10_000 // of a larger one
 )
 
-// errTooLarge says that an hour is done key by key.
+// errTooLarge says that hours are done one by one, or an hour key by key.
 var errTooLarge = errors.New("more than is held at once")
-
-// within watches the bounds while rows are read.
-func (t *tally) within(limits limits) func() error {
-	return func() error {
-		if t.rows > int64(limits.rows) || len(t.keys) > limits.keys {
-			return errTooLarge
-		}
-		return nil
-	}
-}
 
 // limits are the bounds, which tests lower.
 type limits struct{ rows, keys, fetch int }
-
-// numberUsers has the database number the users that came since the last time.
-func (t *tally) numberUsers(ctx context.Context, tx pgx.Tx) error {
-	u := &t.users
-	from := len(u.numbers)
-	if from == len(u.ids) {
-		return nil
-	}
-	u.numbers = append(u.numbers, make([]int32, len(u.ids)-from)...)
-	rows, err := tx.Query(ctx, numberUsers, u.ids[from:])
-	if err != nil {
-		return err
-	}
-	var id string
-	var number int32
-	left := len(u.ids) - from
-	_, err = pgx.ForEachRow(rows, []any{&id, &number}, func() error {
-		u.numbers[u.local[id]-1] = number
-		left--
-		return nil
-	})
-	if err == nil && left != 0 {
-		err = fmt.Errorf("%d users got no number", left)
-	}
-	return err
-}
-
-// Numbers are spent only on users that are new: a conflict would spend one too.
-const numberUsers = `
-WITH known AS (SELECT user_id, user_number FROM user_numbers WHERE user_id = ANY($1)),
-fresh AS (
-    INSERT INTO user_numbers (user_id)
-    SELECT id FROM unnest($1::text[]) AS id WHERE NOT EXISTS (SELECT FROM known WHERE known.user_id = id) ORDER BY id
-    ON CONFLICT DO NOTHING RETURNING user_id, user_number)
-SELECT * FROM known UNION ALL SELECT * FROM fresh`
 
 // finished takes out the keys that no further row can belong to when rows come
 // in the order of keys: all but the last one read, or all when there are no more.
@@ -203,9 +194,9 @@ func (s *sum) spill() {
 	s.values = nil
 }
 
-// literal puts an hour's bounds into a query, for a statement that takes no
+// literal puts a job's bounds into a query, for a statement that takes no
 // parameters.
-func literal(sql string, h hour) string {
+func literal(sql string, j hoursJob) string {
 	quote := func(t time.Time) string { return "'" + t.Format(time.RFC3339) + "'" }
-	return strings.NewReplacer("$1", quote(h.start), "$2", quote(h.end())).Replace(sql)
+	return strings.NewReplacer("$1", quote(j.starts[0]), "$2", quote(j.end())).Replace(sql)
 }
