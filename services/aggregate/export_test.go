@@ -13,3 +13,6 @@ func Turn(ctx context.Context, s *Service) { s.turn(ctx) }
 func SetLimits(r *Runner, rows, keys int) {
 	r.store.limits = limits{rows: rows, keys: keys, fetch: max(rows, 1)}
 }
+
+// SetClashes sets how often a transaction may clash before it is given up.
+func SetClashes(r *Runner, n int) { r.clashes = n }

@@ -1,6 +1,8 @@
 package aggregate_test
 
 import (
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,6 +233,43 @@ func TestAggregates(t *testing.T) {
 		w.exec(`UPDATE hour_receipts SET source_rows = 0 WHERE source_rows > 0`) // as if all were in doubt
 		w.run()
 		require.Equal(t, before, w.dump())
+	})
+
+	t.Run("of a day are the same made with its hours and made of them", func(t *testing.T) {
+		t.Parallel()
+		w := setup(t)
+		w.prepare(start.Add(-4*24*time.Hour), start)
+		w.prepareDump()
+		w.store(w.make(2000, start.Add(-3*24*time.Hour), start.Truncate(time.Hour)))
+		var readBack atomic.Int64
+		aggregate.SetHook(w.runner, func(_ context.Context, name string) error {
+			if name == "day read" {
+				readBack.Add(1)
+			}
+			return nil
+		})
+		w.rollUp()
+		w.requireReference()
+		together := w.dump()
+		days := scan[int64](w, `SELECT count(*) FROM day_receipts`)
+		require.Equal(t, days-4, readBack.Swap(0), "of both kinds two days are whole: the others have empty hours")
+		w.exec(`TRUNCATE day_receipts`)
+		w.exec(`TRUNCATE aggregated_days`)
+		w.exec(`DELETE FROM aggregated_totals WHERE resolution = 'day'`)
+		w.rollUp()
+		require.Equal(t, days, readBack.Load())
+		require.Equal(t, together, w.dump())
+	})
+
+	t.Run("keep names as they are", func(t *testing.T) {
+		t.Parallel()
+		w := setup(t)
+		w.prepare(start.Add(-24*time.Hour), start)
+		const name = "a \"quoted\" <b>\\ü\x7f\n\u2028 name"
+		w.exec(`INSERT INTO usage_events (id, "timestamp", received_at, app, event_type, user_id, page_name)
+			VALUES (gen_random_uuid(), $1, $1, 'orders', 'page_view', 'ada', $2)`, start.Add(-2*time.Hour), name)
+		w.run()
+		require.Equal(t, name, scan[string](w, `SELECT jsonb_object_keys(aggregated_values->'event_count_by_page') FROM aggregated_metrics`))
 	})
 
 	t.Run("of nothing are nothing, and cost nothing the second time", func(t *testing.T) {

@@ -19,7 +19,7 @@ func (w *work) purge(ctx context.Context) error {
 	}
 	for finished := false; !finished; {
 		var step purgeStep
-		err := w.retry(ctx, maxClashes, func(tx pgx.Tx, _ int) (err error) {
+		err := w.retry(ctx, w.clashes, anyTime, func(tx pgx.Tx, _ int) (err error) {
 			step, err = w.store.purge(ctx, tx, params)
 			return err
 		})
@@ -142,7 +142,7 @@ func (w *work) expire(ctx context.Context) error {
 	before := w.now().UTC().Add(-w.cfg.AggregateRetention)
 	for found := true; found; {
 		var deleted int64
-		err := w.retry(ctx, maxClashes, func(tx pgx.Tx, _ int) (err error) {
+		err := w.retry(ctx, w.clashes, anyTime, func(tx pgx.Tx, _ int) (err error) {
 			deleted, found, err = w.store.expire(ctx, tx, before)
 			return err
 		})

@@ -32,6 +32,7 @@ type Runner struct {
 	log     *slog.Logger
 	metrics *metrics
 	watch   watcher
+	clashes int // after so many a transaction is given up
 }
 
 // New returns a runner. It does nothing by itself: see [Runner.Once] and [Service].
@@ -46,7 +47,7 @@ func New(p Params) (*Runner, error) {
 			p.Log.Warn("aggregate: the host has no name", "error", err)
 		}
 	}
-	r := &Runner{cfg: p.Config, store: &store{pool: p.Pool, limits: limits{rows: maxRowsAtOnce, keys: maxKeysAtOnce, fetch: fetchRows}}, now: p.Now, log: p.Log, metrics: newMetrics(p.Registry)}
+	r := &Runner{cfg: p.Config, store: &store{pool: p.Pool, limits: limits{rows: maxRowsAtOnce, keys: maxKeysAtOnce, fetch: fetchRows}}, now: p.Now, log: p.Log, metrics: newMetrics(p.Registry), clashes: maxClashes}
 	return r, nil
 }
 

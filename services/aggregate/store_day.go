@@ -31,17 +31,40 @@ func (s *store) sumDay(ctx context.Context, tx pgx.Tx, d day, runID any) (bool, 
 	}
 	b := &pgx.Batch{}
 	b.Queue(clearDays, d.kind, []time.Time{d.start})
-	if err := t.queueKeys(b, "aggregated_days", d.start, slices.Collect(maps.Values(t.keys))); err != nil {
-		return false, err
-	}
-	if err := t.queueTotals(b, "day", d.start); err != nil {
-		return false, err
-	}
-	b.Queue(writeDayReceipt, d.kind, d.start, t.rows, runID)
+	t.queueDay(b, d.start, runID)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return false, fmt.Errorf("write the day: %w", err)
 	}
 	return true, s.at(ctx, "day written")
+}
+
+// queueDay queues what a day comes to, and its receipt.
+func (t *tally) queueDay(b *pgx.Batch, start time.Time, runID any) {
+	t.queueKeys(b, "aggregated_days", start, slices.Collect(maps.Values(t.keys)))
+	t.queueTotals(b, "day", start)
+	b.Queue(writeDayReceipt, t.kind, start, t.rows, runID)
+}
+
+// addHour adds an hour that is finished to the day's tally: what reading the
+// hour back from its rows would add.
+func (t *tally) addHour(hour *tally) error {
+	for _, o := range hour.keys {
+		if err := t.key([]byte(o.app), []byte(o.path+o.eventType), []byte(o.method)).absorb(o); err != nil {
+			return err
+		}
+	}
+	for name, o := range hour.apps {
+		a := t.apps[name]
+		if a == nil {
+			a = &sum{app: name, total: true}
+			t.apps[name] = a
+		}
+		if err := a.absorb(o); err != nil {
+			return err
+		}
+	}
+	t.rows += hour.rows
+	return nil
 }
 
 // readHours adds the day's hours, key by key and app by app. Counts and
@@ -65,27 +88,29 @@ func (t *tally) readHours(ctx context.Context, tx pgx.Tx, d day) error {
 // readSums adds rows that are sums already.
 func (t *tally) readSums(rows pgx.Rows, totals bool) error {
 	defer rows.Close()
+	var histogram stats.Histogram // of one row after the other
 	for rows.Next() {
-		o := sum{histogram: new(stats.Histogram)}
-		var values, histogram []byte
+		histogram.Reset()
+		o := sum{histogram: &histogram}
+		var values, encoded []byte
 		var check pgtype.Numeric
 		err := rows.Scan(&o.app, &o.path, &o.method, &o.eventType, &values, &o.n, &check, &o.errors, &o.anonymous, &o.successes,
-			&o.failures, &o.msSum, &o.msMin, &o.msMax, &histogram, nil)
+			&o.failures, &o.msSum, &o.msMin, &o.msMax, &encoded, nil)
 		if err != nil {
 			return err
 		}
 		if o.checksum, err = asChecksum(check); err != nil {
 			return err
 		}
-		users := rows.RawValues()
-		if err := o.users.AddBinary(users[len(users)-1]); err != nil {
-			return err
-		}
-		if err := o.histogram.AddEncoded(histogram, o.msMin, o.msMax); err != nil {
+		if err := histogram.AddEncoded(encoded, o.msMin, o.msMax); err != nil {
 			return err
 		}
 		s := t.sumFor(&o, totals)
 		s.add(&o)
+		users := rows.RawValues()
+		if err := s.users.AddBinary(users[len(users)-1]); err != nil {
+			return err
+		}
 		if err := s.addValues(values); err != nil {
 			return err
 		}
@@ -113,19 +138,21 @@ func (t *tally) sumFor(o *sum, total bool) *sum {
 
 // addValues adds the distributions in aggregated_values.
 func (s *sum) addValues(values []byte) error {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(values, &all); err != nil {
-		return err
+	var all struct {
+		StatusCodes map[string]int64 `json:"status_code_distribution"`
+		ErrorTypes  map[string]int64 `json:"error_type_distribution"`
+		Pages       map[string]int64 `json:"event_count_by_page"`
+		Elements    map[string]int64 `json:"event_count_by_element"`
+		EventTypes  map[string]int64 `json:"event_count_by_type"`
+		PageViews   map[string]int64 `json:"page_views"`
 	}
-	for d, name := range distributionNames {
-		raw, there := all[name]
-		if !there {
-			continue
-		}
-		var items map[string]int64
-		if err := json.Unmarshal(raw, &items); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+	if err := json.Unmarshal(values, &all); err != nil {
+		return fmt.Errorf("values of %s: %w", s.app, err)
+	}
+	for d, items := range [distributions]map[string]int64{
+		statusCodes: all.StatusCodes, errorTypes: all.ErrorTypes, pages: all.Pages, elements: all.Elements,
+		eventTypes: all.EventTypes, pageViews: all.PageViews,
+	} {
 		for item, n := range items {
 			s.distributions[d].add(item, n)
 		}

@@ -136,20 +136,33 @@ func (s *store) writeAtOnce(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJ
 	}
 	b := &pgx.Batch{}
 	keys := make([]int, len(j.starts))
+	day := newTally(j.kind, t.users)
 	for i, start := range j.starts {
 		hour := t.hours[hourNumber(start)]
-		sums := slices.Collect(maps.Values(hour.keys))
-		keys[i] = len(sums)
-		for _, sum := range sums {
-			sum.settle()
-			hour.fold(sum)
+		keys[i] = len(hour.keys)
+		for _, sum := range hour.keys {
+			hour.finish(sum)
 		}
-		if err := hour.queueKeys(b, "aggregated_metrics", start, sums); err != nil {
-			return err
+		hour.queueKeys(b, "aggregated_metrics", start, slices.Collect(maps.Values(hour.keys)))
+		if j.wholeDay() {
+			if err := day.addHour(hour); err != nil {
+				return fmt.Errorf("sum up the day: %w", err)
+			}
 		}
+	}
+	if j.wholeDay() {
+		day.queueDay(b, j.starts[0], j.runID)
 	}
 	return s.close(ctx, tx, t, j, keys, b)
 }
+
+// wholeDay reports whether the job's hours are those of one day: their sum is
+// then the day's, and nobody has to read them back for it.
+func (j hoursJob) wholeDay() bool {
+	return len(j.starts) == hoursOfDay && j.starts[0].Equal(j.starts[0].Truncate(24*time.Hour)) && j.end().Sub(j.starts[0]) == 24*time.Hour
+}
+
+const hoursOfDay = 24
 
 // close writes what hours come to besides the sums of their keys, completes
 // their receipts and clears their marks. The marks come last, so that a writer
@@ -158,9 +171,7 @@ func (s *store) close(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob, ke
 	rows, checksums := make([]int64, len(j.starts)), make([]string, len(j.starts))
 	for i, start := range j.starts {
 		hour := t.hours[hourNumber(start)]
-		if err := hour.queueTotals(b, "hour", start); err != nil {
-			return err
-		}
+		hour.queueTotals(b, "hour", start)
 		hour.queueVersions(b, start)
 		rows[i], checksums[i] = hour.rows, hour.checksum.big().String()
 	}
@@ -218,24 +229,21 @@ func (s *store) writeFinished(ctx context.Context, tx pgx.Tx, hour *tally, j hou
 		return fmt.Errorf("number users: %w", err)
 	}
 	for _, sum := range finished {
-		hour.fold(sum)
+		hour.finish(sum)
 	}
 	b := &pgx.Batch{}
-	if err := hour.queueKeys(b, "aggregated_metrics", j.starts[0], finished); err != nil {
-		return err
-	}
+	hour.queueKeys(b, "aggregated_metrics", j.starts[0], finished)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("write keys: %w", err)
 	}
 	return s.at(ctx, "keys written")
 }
 
-// settleLarge settles keys that were read in order. One with more values than
-// are held at once has only its histogram: Postgres computes its percentiles.
+// settleLarge has Postgres compute the percentiles of keys that have more values
+// than are held at once, and so only a histogram.
 func (s *store) settleLarge(ctx context.Context, tx pgx.Tx, j hoursJob, t *tally, sums []*sum) error {
 	for _, sum := range sums {
 		if sum.histogram == nil {
-			sum.settle()
 			continue
 		}
 		var p []float64

@@ -23,6 +23,7 @@ type tally struct {
 	rows     int64
 	checksum checksum
 	scratch  []byte
+	shared   stats.Histogram // see finish
 }
 
 func newTally(kind event.Kind, users *userIndex) *tally {
@@ -40,6 +41,7 @@ type sum struct {
 	msSum, msMin, msMax  float64
 	values               []float64        // every response time, while they are few enough
 	histogram            *stats.Histogram // of those that are not in values
+	encoded              []byte           // of a histogram that is let go of
 	users                stats.Users
 	distributions        [distributions]counts
 	version              *version // of the last row: most rows have the same
@@ -111,15 +113,42 @@ func (s *sum) add(o *sum) {
 	}
 }
 
-// settle makes the histogram and the exact percentiles of the values, and lets
-// go of them.
-func (s *sum) settle() {
-	if len(s.values) == 0 {
-		return
-	}
+// absorb takes in a sum as it is stored: its histogram encoded, its
+// distributions cut to what is kept of them.
+func (s *sum) absorb(o *sum) error {
 	if s.histogram == nil {
 		s.histogram = new(stats.Histogram)
 	}
+	s.add(o)
+	for d := range o.distributions {
+		for name, n := range o.distributions[d].top() {
+			s.distributions[d].add(name, n)
+		}
+	}
+	if o.histogram != nil { // add has merged it
+		return nil
+	}
+	return s.histogram.AddEncoded(o.encoded, o.msMin, o.msMax)
+}
+
+// finish settles a key to which no row will be added, adds it to its app, and
+// keeps of its histogram what is stored: histograms are large, so all keys share
+// one after the other the same.
+func (t *tally) finish(s *sum) {
+	if len(s.values) > 0 {
+		t.shared.Reset()
+		s.histogram = &t.shared
+		s.settle()
+	}
+	t.fold(s)
+	if s.histogram != nil {
+		s.encoded, s.histogram = s.histogram.Append(nil), nil
+	}
+}
+
+// settle adds the values to the histogram, finds their exact percentiles, and
+// lets go of them.
+func (s *sum) settle() {
 	for _, v := range s.values {
 		s.histogram.Add(v)
 	}

@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,8 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
 // columns are sums as arrays, one element per row to be written: an insert of
@@ -25,17 +22,17 @@ type columns struct {
 }
 
 // columns lays out sums for an insert.
-func (t *tally) columns(sums []*sum) (columns, error) {
+func (t *tally) columns(sums []*sum) columns {
 	var c columns
 	for _, s := range sums {
 		users := t.users.resolve(&s.users)
-		values, err := json.Marshal(t.values(s, len(users)))
-		if err != nil {
-			return c, fmt.Errorf("values of %s: %w", s.app, err)
-		}
-		histogram := []byte{}
+		values := t.appendValues(nil, s, len(users))
+		histogram := s.encoded
 		if s.histogram != nil {
 			histogram = s.histogram.Append(histogram)
+		}
+		if histogram == nil {
+			histogram = []byte{} // null is not what an empty one is
 		}
 		c.app, c.path, c.method, c.eventType = append(c.app, s.app), append(c.path, s.path), append(c.method, s.method), append(c.eventType, s.eventType)
 		c.values, c.checksum, c.users = append(c.values, string(values)), append(c.checksum, s.checksum.big().String()), append(c.users, arrayText(users))
@@ -44,7 +41,7 @@ func (t *tally) columns(sums []*sum) (columns, error) {
 		c.msSum, c.msMin, c.msMax = append(c.msSum, s.msSum), append(c.msMin, s.msMin), append(c.msMax, s.msMax)
 		c.histogram = append(c.histogram, histogram)
 	}
-	return c, nil
+	return c
 }
 
 // arrayText is an int[] in Postgres' text form.
@@ -62,31 +59,23 @@ func arrayText(numbers []int32) string {
 
 // queueKeys queues the insert of keys' sums into aggregated_metrics or
 // aggregated_days.
-func (t *tally) queueKeys(b *pgx.Batch, table string, bucket time.Time, sums []*sum) error {
+func (t *tally) queueKeys(b *pgx.Batch, table string, bucket time.Time, sums []*sum) {
 	if len(sums) == 0 {
-		return nil
+		return
 	}
-	c, err := t.columns(sums)
-	if err != nil {
-		return err
-	}
+	c := t.columns(sums)
 	b.Queue(fmt.Sprintf(insertKeys, table), t.kind, bucket, c.app, c.values, c.n, c.checksum, c.errors, c.anonymous, c.successes, c.failures,
 		c.msSum, c.msMin, c.msMax, c.histogram, c.users, c.path, c.method, c.eventType)
-	return nil
 }
 
 // queueTotals queues the insert of apps' sums into aggregated_totals.
-func (t *tally) queueTotals(b *pgx.Batch, resolution string, bucket time.Time) error {
+func (t *tally) queueTotals(b *pgx.Batch, resolution string, bucket time.Time) {
 	if len(t.apps) == 0 {
-		return nil
+		return
 	}
-	c, err := t.columns(slices.Collect(maps.Values(t.apps)))
-	if err != nil {
-		return err
-	}
+	c := t.columns(slices.Collect(maps.Values(t.apps)))
 	b.Queue(insertTotals, t.kind, bucket, c.app, c.values, c.n, c.checksum, c.errors, c.anonymous, c.successes, c.failures,
 		c.msSum, c.msMin, c.msMax, c.histogram, c.users, resolution)
-	return nil
 }
 
 const (
@@ -106,40 +95,6 @@ SELECT ` + sumValues + `, path, method, event FROM unnest(` + sumArrays + `, $16
 INSERT INTO aggregated_totals (` + sumColumns + `, resolution)
 SELECT ` + sumValues + `, $16 FROM unnest(` + sumArrays + `) AS s (` + sumNames + `)`
 )
-
-// values is aggregated_values of a sum. Percentiles are there only where they
-// are exact: for an hour's key.
-func (t *tally) values(s *sum, users int) map[string]any {
-	v := map[string]any{}
-	var kept []int
-	if t.kind == event.KindPerformance {
-		v["avg_response_time_ms"], v["min_response_time_ms"], v["max_response_time_ms"] = s.msSum/float64(s.n), s.msMin, s.msMax
-		v["total_requests"], v["error_count"], v["error_rate"] = s.n, s.errors, float64(s.errors)/float64(s.n)
-		if s.hasPercentile {
-			v["p50_response_time_ms"], v["p95_response_time_ms"], v["p99_response_time_ms"] = s.percentile[0], s.percentile[1], s.percentile[2]
-		}
-		if kept = []int{statusCodes, errorTypes}; s.total {
-			kept = []int{statusCodes}
-		}
-	} else {
-		v["total_events"], v["unique_users"], v["success_count"], v["failure_count"] = s.n, users, s.successes, s.failures
-		v["success_rate"] = nil
-		if told := s.successes + s.failures; told > 0 {
-			v["success_rate"] = float64(s.successes) / float64(told)
-		}
-		if kept = []int{pages, elements}; s.total {
-			kept = []int{eventTypes, pageViews}
-		}
-	}
-	for _, d := range kept {
-		if items := s.distributions[d].top(); items != nil {
-			v[distributionNames[d]] = items
-		} else {
-			v[distributionNames[d]] = map[string]int64{}
-		}
-	}
-	return v
-}
 
 // queueVersions queues when versions of apps were first seen. Nothing is
 // written for a version that was known on that day already: hours would meet there.

@@ -9,9 +9,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/lakepulse/lakepulse/pkg/event"
-	"github.com/lakepulse/lakepulse/pkg/postgres"
 )
 
 // work is one run under way.
@@ -19,7 +16,11 @@ type work struct {
 	*Runner
 	progress func(Run)
 
-	mu    sync.Mutex // guards what follows: the kinds are worked on side by side
+	// turns is held for reading by a lane that aggregates, and for writing by
+	// one that wants to be the only one.
+	turns sync.RWMutex
+
+	mu    sync.Mutex // guards what follows: lanes work side by side
 	run   *Run
 	saved time.Time
 }
@@ -60,15 +61,7 @@ func (w *work) rollUp(ctx context.Context) error {
 		return err
 	}
 	w.note(ctx, func(r *Run) { r.HoursTotal = int64(len(todo)) })
-	// The kinds share no rows, so their transactions do not meet; hours of one
-	// kind would, on the pages of the same indexes.
-	var wg sync.WaitGroup
-	errs := make([]error, len(event.Kinds()))
-	for i, kind := range event.Kinds() {
-		wg.Go(func() { errs[i] = w.lane(ctx, kind, todo, forced) })
-	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return w.aggregateAll(ctx, newQueues(todo, forced, w.run.ID))
 }
 
 // plan lists the hours to aggregate, oldest first, and which of them although
@@ -123,124 +116,6 @@ func (w *work) verify(ctx context.Context, closed time.Time, forced map[hour]boo
 	return nil
 }
 
-// groupHours is how many hours a transaction takes on after a pause. More would
-// save little and make a late row undo more.
-const groupHours = 12
-
-// lane aggregates the hours of one kind, in the order of time. Hours that follow
-// each other go together; those of a group that fails go one by one, so that a
-// bad one fails alone.
-func (w *work) lane(ctx context.Context, kind event.Kind, todo []hour, forced map[hour]bool) error {
-	users := userCache{}
-	for _, starts := range groups(kind, todo, forced) {
-		job := hoursJob{kind: kind, starts: starts, runID: w.run.ID, forced: forced[hour{kind, starts[0]}], users: users}
-		err := w.aggregate(ctx, job)
-		if err == nil {
-			continue
-		}
-		for _, start := range starts {
-			if len(starts) > 1 && ctx.Err() == nil && !away(err) {
-				job.starts = []time.Time{start}
-				err = w.aggregate(ctx, job)
-			}
-			switch {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case away(err):
-				return err
-			case err != nil:
-				w.failed(ctx, hour{kind, start}, err)
-			}
-			err = nil
-		}
-	}
-	return nil
-}
-
-// groups are the hours of one kind, those together that follow each other and
-// are forced, or not, alike.
-func groups(kind event.Kind, todo []hour, forced map[hour]bool) [][]time.Time {
-	var out [][]time.Time
-	var last hour
-	for _, h := range todo {
-		if h.kind != kind {
-			continue
-		}
-		n := len(out)
-		if n > 0 && len(out[n-1]) < groupHours && last.end().Equal(h.start) && forced[last] == forced[h] {
-			out[n-1] = append(out[n-1], h.start)
-		} else {
-			out = append(out, []time.Time{h.start})
-		}
-		last = h
-	}
-	return out
-}
-
-// aggregate does a job, again and again while it clashes with writers.
-func (w *work) aggregate(ctx context.Context, job hoursJob) error {
-	// Writers that are busy with this very hour, catching up after an outage,
-	// could clash for ever: the later attempts keep them out for the moment.
-	const gateFrom = 4
-	clashes := maxClashes
-	if len(job.starts) > 1 {
-		clashes = 2 // its hours have their chance one by one
-	}
-	var res hoursResult
-	err := w.retry(ctx, clashes, func(tx pgx.Tx, attempt int) (err error) {
-		if attempt >= gateFrom {
-			if err := w.store.closeGate(ctx, tx, w.cfg.LockTimeout); err != nil {
-				return err
-			}
-		}
-		res, err = w.store.aggregate(ctx, tx, job)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	res.committed()
-	w.metrics.hours.WithLabelValues("done").Add(float64(len(job.starts)))
-	w.note(ctx, func(r *Run) {
-		r.HoursDone += int64(len(job.starts))
-		r.RowsRead += res.rows
-		r.RowsAggregated += res.rows
-	})
-	return nil
-}
-
-const maxClashes = 10
-
-// retry runs f in SERIALIZABLE transactions until one commits: after clashes
-// again, with growing pauses, after a lost connection three times.
-func (w *work) retry(ctx context.Context, clashes int, f func(tx pgx.Tx, attempt int) error) error {
-	const losses = 3
-	clashed, lost := 0, 0
-	for {
-		err := pgx.BeginTxFunc(ctx, w.store.pool, pgx.TxOptions{IsoLevel: pgx.Serializable}, func(tx pgx.Tx) error {
-			return f(tx, clashed)
-		})
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return err
-		case postgres.Classify(err) == postgres.Clash:
-			w.metrics.clashes.Inc()
-			if clashed++; clashed >= clashes {
-				return fmt.Errorf("gave up after %d clashes with writers or other runs: %w", clashes, err)
-			}
-		case away(err):
-			if lost++; lost >= losses {
-				return err
-			}
-		default:
-			return err
-		}
-		if err := pause(ctx, jitter(clashed+3*lost)); err != nil {
-			return err
-		}
-	}
-}
-
 // sumDays sums up the closed days whose hours are complete.
 func (w *work) sumDays(ctx context.Context) error {
 	days, err := w.store.daysToSum(ctx, w.now().UTC().Add(-w.cfg.Grace))
@@ -248,7 +123,7 @@ func (w *work) sumDays(ctx context.Context) error {
 		return err
 	}
 	for _, d := range days {
-		err := w.retry(ctx, maxClashes, func(tx pgx.Tx, _ int) error {
+		err := w.retry(ctx, w.clashes, anyTime, func(tx pgx.Tx, _ int) error {
 			_, err := w.store.sumDay(ctx, tx, d, w.run.ID)
 			return err
 		})
