@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/big"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,20 +27,32 @@ func (s *store) sumDay(ctx context.Context, tx pgx.Tx, d day, runID any) (bool, 
 	if err := s.at(ctx, "day read"); err != nil {
 		return false, err
 	}
+	if _, err := tx.Exec(ctx, clearDays, d.kind, []time.Time{d.start}); err != nil {
+		return false, fmt.Errorf("clear the day: %w", err)
+	}
 	b := &pgx.Batch{}
-	b.Queue(clearDays, d.kind, []time.Time{d.start})
-	t.queueDay(b, d.start, runID)
+	if err := t.writeDay(ctx, tx, b, d.start, runID); err != nil {
+		return false, err
+	}
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return false, fmt.Errorf("write the day: %w", err)
 	}
 	return true, s.at(ctx, "day written")
 }
 
-// queueDay queues what a day comes to, and its receipt.
-func (t *tally) queueDay(b *pgx.Batch, start time.Time, runID any) {
-	t.queueKeys(b, "aggregated_days", start, slices.Collect(maps.Values(t.keys)))
+// writeDay writes the keys of a day that has been cleared, and queues the rest
+// of what it comes to, and its receipt.
+func (t *tally) writeDay(ctx context.Context, tx pgx.Tx, b *pgx.Batch, start time.Time, runID any) error {
+	var rows keyRows
+	if err := rows.add(t, tx.Conn().TypeMap(), start, t.keys); err != nil {
+		return err
+	}
+	if err := rows.write(ctx, tx, "aggregated_days"); err != nil {
+		return fmt.Errorf("write the day's keys: %w", err)
+	}
 	t.queueTotals(b, "day", start)
 	b.Queue(writeDayReceipt, t.kind, start, t.rows, runID)
+	return nil
 }
 
 // addHour adds an hour that is finished to the day's tally: what reading the

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -134,7 +132,7 @@ func (s *store) writeAtOnce(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJ
 	if err := s.at(ctx, "users numbered"); err != nil {
 		return err
 	}
-	b := &pgx.Batch{}
+	var rows keyRows
 	keys := make([]int, len(j.starts))
 	day := newTally(j.kind, t.users)
 	for i, start := range j.starts {
@@ -143,15 +141,23 @@ func (s *store) writeAtOnce(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJ
 		for _, sum := range hour.keys {
 			hour.finish(sum)
 		}
-		hour.queueKeys(b, "aggregated_metrics", start, slices.Collect(maps.Values(hour.keys)))
+		if err := rows.add(hour, tx.Conn().TypeMap(), start, hour.keys); err != nil {
+			return err
+		}
 		if j.wholeDay() {
 			if err := day.addHour(hour); err != nil {
 				return fmt.Errorf("sum up the day: %w", err)
 			}
 		}
 	}
+	if err := rows.write(ctx, tx, "aggregated_metrics"); err != nil {
+		return fmt.Errorf("write keys: %w", err)
+	}
+	b := &pgx.Batch{}
 	if j.wholeDay() {
-		day.queueDay(b, j.starts[0], j.runID)
+		if err := day.writeDay(ctx, tx, b, j.starts[0], j.runID); err != nil {
+			return err
+		}
 	}
 	return s.close(ctx, tx, t, j, keys, b)
 }
@@ -221,7 +227,7 @@ func (s *store) tallyByKey(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJo
 }
 
 // writeFinished writes keys that were read in order.
-func (s *store) writeFinished(ctx context.Context, tx pgx.Tx, hour *tally, j hoursJob, finished []*sum) error {
+func (s *store) writeFinished(ctx context.Context, tx pgx.Tx, hour *tally, j hoursJob, finished map[string]*sum) error {
 	if err := s.settleLarge(ctx, tx, j, hour, finished); err != nil {
 		return err
 	}
@@ -231,9 +237,11 @@ func (s *store) writeFinished(ctx context.Context, tx pgx.Tx, hour *tally, j hou
 	for _, sum := range finished {
 		hour.finish(sum)
 	}
-	b := &pgx.Batch{}
-	hour.queueKeys(b, "aggregated_metrics", j.starts[0], finished)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+	var rows keyRows
+	if err := rows.add(hour, tx.Conn().TypeMap(), j.starts[0], finished); err != nil {
+		return err
+	}
+	if err := rows.write(ctx, tx, "aggregated_metrics"); err != nil {
 		return fmt.Errorf("write keys: %w", err)
 	}
 	return s.at(ctx, "keys written")
@@ -241,7 +249,7 @@ func (s *store) writeFinished(ctx context.Context, tx pgx.Tx, hour *tally, j hou
 
 // settleLarge has Postgres compute the percentiles of keys that have more values
 // than are held at once, and so only a histogram.
-func (s *store) settleLarge(ctx context.Context, tx pgx.Tx, j hoursJob, t *tally, sums []*sum) error {
+func (s *store) settleLarge(ctx context.Context, tx pgx.Tx, j hoursJob, t *tally, sums map[string]*sum) error {
 	for _, sum := range sums {
 		if sum.histogram == nil {
 			continue

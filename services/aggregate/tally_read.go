@@ -173,13 +173,13 @@ type limits struct{ rows, keys, fetch int }
 
 // finished takes out the keys that no further row can belong to when rows come
 // in the order of keys: all but the last one read, or all when there are no more.
-func (t *tally) finished(more bool) []*sum {
-	var out []*sum
+func (t *tally) finished(more bool) map[string]*sum {
+	out := map[string]*sum{}
 	for key, s := range t.keys {
 		if more && s == t.last {
 			continue
 		}
-		out = append(out, s)
+		out[key] = s
 		delete(t.keys, key)
 	}
 	return out

@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -13,12 +12,12 @@ import (
 // columns are sums as arrays, one element per row to be written: an insert of
 // any number of rows is one statement and joins others in one round trip.
 type columns struct {
-	app, path, method, eventType []string
-	values, checksum, users      []string // jsonb, numeric and int[] in their text form
-	n, errors, anonymous         []int64
-	successes, failures          []int64
-	msSum, msMin, msMax          []float64
-	histogram                    [][]byte
+	app                     []string
+	values, checksum, users []string // jsonb, numeric and int[] in their text form
+	n, errors, anonymous    []int64
+	successes, failures     []int64
+	msSum, msMin, msMax     []float64
+	histogram               [][]byte
 }
 
 // columns lays out sums for an insert.
@@ -27,19 +26,12 @@ func (t *tally) columns(sums []*sum) columns {
 	for _, s := range sums {
 		users := t.users.resolve(&s.users)
 		values := t.appendValues(nil, s, len(users))
-		histogram := s.encoded
-		if s.histogram != nil {
-			histogram = s.histogram.Append(histogram)
-		}
-		if histogram == nil {
-			histogram = []byte{} // null is not what an empty one is
-		}
-		c.app, c.path, c.method, c.eventType = append(c.app, s.app), append(c.path, s.path), append(c.method, s.method), append(c.eventType, s.eventType)
+		c.app = append(c.app, s.app)
 		c.values, c.checksum, c.users = append(c.values, string(values)), append(c.checksum, s.checksum.big().String()), append(c.users, arrayText(users))
 		c.n, c.errors, c.anonymous = append(c.n, s.n), append(c.errors, s.errors), append(c.anonymous, s.anonymous)
 		c.successes, c.failures = append(c.successes, s.successes), append(c.failures, s.failures)
 		c.msSum, c.msMin, c.msMax = append(c.msSum, s.msSum), append(c.msMin, s.msMin), append(c.msMax, s.msMax)
-		c.histogram = append(c.histogram, histogram)
+		c.histogram = append(c.histogram, s.appendHistogram([]byte{})) // null is not what an empty one is
 	}
 	return c
 }
@@ -57,15 +49,12 @@ func arrayText(numbers []int32) string {
 	return string(append(text, '}'))
 }
 
-// queueKeys queues the insert of keys' sums into aggregated_metrics or
-// aggregated_days.
-func (t *tally) queueKeys(b *pgx.Batch, table string, bucket time.Time, sums []*sum) {
-	if len(sums) == 0 {
-		return
+// appendHistogram appends the sum's histogram as it is stored.
+func (s *sum) appendHistogram(dst []byte) []byte {
+	if s.histogram != nil {
+		return s.histogram.Append(dst)
 	}
-	c := t.columns(sums)
-	b.Queue(fmt.Sprintf(insertKeys, table), t.kind, bucket, c.app, c.values, c.n, c.checksum, c.errors, c.anonymous, c.successes, c.failures,
-		c.msSum, c.msMin, c.msMax, c.histogram, c.users, c.path, c.method, c.eventType)
+	return append(dst, s.encoded...)
 }
 
 // queueTotals queues the insert of apps' sums into aggregated_totals.
@@ -78,23 +67,13 @@ func (t *tally) queueTotals(b *pgx.Batch, resolution string, bucket time.Time) {
 		c.msSum, c.msMin, c.msMax, c.histogram, c.users, resolution)
 }
 
-const (
-	sumColumns = `metric_type, time_bucket, app, aggregated_values, sample_count, id_checksum, error_count, anonymous_count, success_count,
-       failure_count, response_time_sum, response_time_min, response_time_max, histogram, users`
-	sumValues = `$1, $2, app, v::jsonb, n, checksum::numeric, errors, anonymous, good, bad, total, least, most, histogram, users::int[]`
-	sumArrays = `$3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
-       $11::float8[], $12::float8[], $13::float8[], $14::bytea[], $15::text[]`
-	sumNames = `app, v, n, checksum, errors, anonymous, good, bad, total, least, most, histogram, users`
-
-	insertKeys = `
-INSERT INTO %s (` + sumColumns + `, endpoint_path, method, event_type)
-SELECT ` + sumValues + `, path, method, event FROM unnest(` + sumArrays + `, $16::text[], $17::text[], $18::text[])
-    AS s (` + sumNames + `, path, method, event)`
-
-	insertTotals = `
-INSERT INTO aggregated_totals (` + sumColumns + `, resolution)
-SELECT ` + sumValues + `, $16 FROM unnest(` + sumArrays + `) AS s (` + sumNames + `)`
-)
+const insertTotals = `
+INSERT INTO aggregated_totals (metric_type, time_bucket, app, aggregated_values, sample_count, id_checksum, error_count, anonymous_count, success_count,
+       failure_count, response_time_sum, response_time_min, response_time_max, histogram, users, resolution)
+SELECT $1, $2, app, v::jsonb, n, checksum::numeric, errors, anonymous, good, bad, total, least, most, histogram, users::int[], $16
+  FROM unnest($3::text[], $4::text[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[],
+       $11::float8[], $12::float8[], $13::float8[], $14::bytea[], $15::text[])
+    AS s (app, v, n, checksum, errors, anonymous, good, bad, total, least, most, histogram, users)`
 
 // queueVersions queues when versions of apps were first seen. Nothing is
 // written for a version that was known on that day already: hours would meet there.
