@@ -15,7 +15,7 @@ func NewestDead(ctx context.Context, js jetstream.JetStream, limit int) ([]*Dead
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", DeadName, err)
 	}
-	most := uint64(max(0, limit)) //nolint:gosec // not negative
+	most := uint64(max(0, limit)) // not negative
 	state := s.CachedInfo().State
 	if state.Msgs <= most {
 		return ListDead(ctx, js, state.FirstSeq, limit)

@@ -66,7 +66,7 @@ func TestKilled(t *testing.T) {
 		t.Run("after "+at.String()+", the next run completes the work", func(t *testing.T) {
 			t.Parallel()
 			w := aDay(t)
-			cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this binary
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
 			cmd.Env = append(os.Environ(), victimDSN+"="+w.dsn, victimStep+"="+at.name, victimN+"="+strconv.Itoa(at.n))
 			out, err := cmd.CombinedOutput()
 			exit, ok := err.(*exec.ExitError) //nolint:errorlint // Run's own error

@@ -195,13 +195,13 @@ func (c *counts) add(name string, n int64) {
 	c.m[name] += n
 }
 
-// addBytes is add without making a string of a name that is known.
-func (c *counts) addBytes(name []byte, n int64) {
+// addOne is add of one, without making a string of a name that is known.
+func (c *counts) addOne(name []byte) {
 	if have, known := c.m[string(name)]; known {
-		c.m[string(name)] = have + n
+		c.m[string(name)] = have + 1
 		return
 	}
-	c.add(string(name), n)
+	c.add(string(name), 1)
 }
 
 func (c *counts) merge(o *counts) {

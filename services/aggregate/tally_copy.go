@@ -58,7 +58,7 @@ func (k *keyRows) add(t *tally, types *pgtype.Map, bucket time.Time, sums map[st
 			k.int64(n)
 		}
 		for _, v := range [...]float64{s.msSum, s.msMin, s.msMax} {
-			k.int64(int64(math.Float64bits(v))) //nolint:gosec // the bits are the encoding
+			k.int64(int64(math.Float64bits(v))) // the bits are the encoding
 		}
 		k.sized(s.appendHistogram)
 		k.sized(func(b []byte) []byte { return appendArray(b, users) })
@@ -80,33 +80,33 @@ func (k *keyRows) write(ctx context.Context, tx pgx.Tx, table string) error {
 }
 
 func (k *keyRows) text(s string) {
-	k.b = append(binary.BigEndian.AppendUint32(k.b, uint32(len(s))), s...) //nolint:gosec // far below a gigabyte
+	k.b = append(binary.BigEndian.AppendUint32(k.b, uint32(len(s))), s...) // far below a gigabyte
 }
 
 func (k *keyRows) int64(n int64) {
-	k.b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(k.b, 8), uint64(n)) //nolint:gosec // two's complement is the encoding
+	k.b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(k.b, 8), uint64(n)) // two's complement is the encoding
 }
 
 // sized adds what f appends, with its size before it.
 func (k *keyRows) sized(f func(b []byte) []byte) {
 	at := len(k.b)
 	k.b = f(append(k.b, 0, 0, 0, 0))
-	binary.BigEndian.PutUint32(k.b[at:], uint32(len(k.b)-at-4)) //nolint:gosec // far below a gigabyte
+	binary.BigEndian.PutUint32(k.b[at:], uint32(len(k.b)-at-4)) // far below a gigabyte
 }
 
 // appendArray appends an int[] in Postgres' binary form.
 func appendArray(dst []byte, numbers []int32) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, uint32(min(1, len(numbers)))) //nolint:gosec // dimensions: none of an empty one
+	dst = binary.BigEndian.AppendUint32(dst, uint32(min(1, len(numbers)))) // dimensions: none of an empty one
 	dst = binary.BigEndian.AppendUint32(dst, 0)                            // no nulls
 	dst = binary.BigEndian.AppendUint32(dst, pgtype.Int4OID)
 	if len(numbers) == 0 {
 		return dst
 	}
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(numbers))) //nolint:gosec // users of an hour
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(numbers))) // users of an hour
 	dst = binary.BigEndian.AppendUint32(dst, 1)                    // the first index
 	for _, n := range numbers {
 		dst = binary.BigEndian.AppendUint32(dst, 4)
-		dst = binary.BigEndian.AppendUint32(dst, uint32(n)) //nolint:gosec // two's complement is the encoding
+		dst = binary.BigEndian.AppendUint32(dst, uint32(n)) // two's complement is the encoding
 	}
 	return dst
 }

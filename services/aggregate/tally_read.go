@@ -69,7 +69,7 @@ func (t *tallies) read(rows pgx.Rows, limits limits) error {
 	}
 	for rows.Next() {
 		v := rows.RawValues()
-		at := int64(binary.BigEndian.Uint64(v[len(v)-1])) //nolint:gosec // two's complement is the encoding
+		at := int64(binary.BigEndian.Uint64(v[len(v)-1])) // two's complement is the encoding
 		if number := at / hourMicros; number != t.at {
 			t.at, t.last = number, t.hours[number]
 		}
@@ -91,7 +91,7 @@ func (t *tallies) read(rows pgx.Rows, limits limits) error {
 
 func (t *tally) addRequest(v [][]byte) error {
 	s := t.key(v[0], v[1], v[2])
-	status := int(int16(binary.BigEndian.Uint16(v[3]))) //nolint:gosec // two's complement is the encoding
+	status := int(int16(binary.BigEndian.Uint16(v[3]))) // two's complement is the encoding
 	ms := math.Float64frombits(binary.BigEndian.Uint64(v[4]))
 	if math.IsNaN(ms) || math.IsInf(ms, 0) {
 		return badRow{fmt.Sprintf("%s %s of %s: a response time is not a finite number", s.method, s.path, s.app)}
@@ -105,10 +105,10 @@ func (t *tally) addRequest(v [][]byte) error {
 	} else {
 		s.values = append(s.values, ms)
 	}
-	s.distributions[statusCodes].addBytes(statusText[max(0, min(status, len(statusText)-1))], 1)
+	s.distributions[statusCodes].addOne(statusText[max(0, min(status, len(statusText)-1))])
 	if status >= 400 {
 		s.errors++
-		s.distributions[errorTypes].addBytes(v[6], 1)
+		s.distributions[errorTypes].addOne(v[6])
 	}
 	if v[5] == nil {
 		s.anonymous++
@@ -130,10 +130,10 @@ func (t *tally) addEvent(v [][]byte) error {
 		}
 	}
 	if v[4] != nil {
-		s.distributions[pages].addBytes(v[4], 1)
+		s.distributions[pages].addOne(v[4])
 	}
 	if v[5] != nil {
-		s.distributions[elements].addBytes(v[5], 1)
+		s.distributions[elements].addOne(v[5])
 	}
 	t.count(s, v[6], v[7], v[8])
 	return nil
@@ -141,13 +141,13 @@ func (t *tally) addEvent(v [][]byte) error {
 
 // count is what rows of both kinds have in common.
 func (t *tally) count(s *sum, version, hash, at []byte) {
-	h := int64(binary.BigEndian.Uint64(hash)) //nolint:gosec // two's complement is the encoding
+	h := int64(binary.BigEndian.Uint64(hash)) // two's complement is the encoding
 	t.last = s
 	s.n++
 	s.checksum.add(h)
 	t.rows++
 	t.checksum.add(h)
-	t.seen(s, version, int64(binary.BigEndian.Uint64(at))) //nolint:gosec // as above
+	t.seen(s, version, int64(binary.BigEndian.Uint64(at))) // as above
 }
 
 // statusText are the texts of status codes, made once.

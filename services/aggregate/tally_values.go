@@ -82,7 +82,8 @@ func (o *object) distribution(name string, c *counts) {
 	for item, n := range c.top() {
 		items.count(item, n)
 	}
-	o.b = append(items.b, '}')
+	items.b = append(items.b, '}')
+	o.b = items.b
 }
 
 // appendText appends a JSON string.

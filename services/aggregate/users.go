@@ -37,7 +37,7 @@ func (u *userIndex) index(id []byte) int32 {
 	}
 	name := string(id)
 	u.ids = append(u.ids, name)
-	i := int32(len(u.ids)) //nolint:gosec // bounded by what an hour can hold in memory
+	i := int32(len(u.ids)) // bounded by what an hour can hold in memory
 	u.local[name] = i
 	return i
 }

@@ -91,6 +91,7 @@ func (b buckets) column(s *statement, name string) *statement {
 		return s.add(`date_bin('5 minutes', ` + name + `, timestamptz 'epoch')`)
 	case api.IntervalHourly:
 		return s.add(`date_bin('1 hour', ` + name + `, timestamptz 'epoch')`)
+	case api.IntervalDaily: // its days are those of a time zone, 23 to 25 hours long
 	}
 	place := s.arg(b.starts)
 	return s.add(`(` + place + `::timestamptz[])[width_bucket(` + name + `, ` + place + `::timestamptz[])]`)

@@ -171,7 +171,7 @@ func (s *sharpener) settle() error {
 		for _, v := range w.values {
 			n += v.n
 		}
-		if uint64(n) != s.sets[w.set].histogram.In(w.bucket) { //nolint:gosec // counts are positive
+		if uint64(n) != s.sets[w.set].histogram.In(w.bucket) { // counts are positive
 			return errUneven
 		}
 		slices.SortFunc(w.values, func(a, b valueCount) int { return cmp.Compare(a.ms, b.ms) })
@@ -200,7 +200,7 @@ func (s *sharpener) value(set int, rank uint64) float64 {
 		return t.max
 	}
 	bucket, below := t.histogram.Rank(rank)
-	left := int64(rank - below) //nolint:gosec // a bucket's count
+	left := int64(rank - below) // a bucket's count
 	for _, v := range s.at[place{set, bucket}].values {
 		if left -= v.n; left <= 0 {
 			return v.ms

@@ -136,7 +136,7 @@ func countSlices(from, to time.Time, width time.Duration) trendSlices {
 	return trendSlices{from: from, width: width, n: int(roundUp(to.Sub(from), width) / width)}
 }
 
-func roundUp(d, unit time.Duration) time.Duration { return (d + unit - 1) / unit * unit }
+func roundUp(d, unit time.Duration) time.Duration { return (d + unit - 1).Truncate(unit) }
 
 func (c trendSlices) of(t time.Time) int { return min(max(0, int(t.Sub(c.from)/c.width)), c.n-1) }
 

@@ -202,7 +202,7 @@ func TestTimeSeriesOverRawRows(t *testing.T) {
 			"interval", "daily", "time_zone", "Asia/Kolkata")
 		require.Equal(t, time.Date(2026, 3, 16, 18, 30, 0, 0, time.UTC), got.DataPoints[0].Timestamp)
 	})
-	t.Run("the metric type is needed", func(t *testing.T) {
+	t.Run("the metric type is needed", func(*testing.T) {
 		b.refused(http.StatusBadRequest, "/api/v1/metrics/time-series")
 		b.refused(http.StatusBadRequest, "/api/v1/metrics/time-series", "metric_type", "all")
 	})

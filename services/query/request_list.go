@@ -168,7 +168,7 @@ func (v *view) slowerThan(ctx context.Context, tx pgx.Tx, f filter, n int) (floa
 	if err != nil || t.n < int64(n) {
 		return 0, err
 	}
-	bucket, _ := t.histogram.Rank(uint64(t.n - int64(n) + 1)) //nolint:gosec // positive
+	bucket, _ := t.histogram.Rank(uint64(t.n - int64(n) + 1)) // positive
 	from, _ := stats.Bounds(bucket)
 	return from, nil
 }

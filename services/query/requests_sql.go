@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -91,7 +92,7 @@ func (t *requestTally) add(p *requestPart) error {
 // collectParts scans the rows of a mergeable statement, the key into its targets.
 func collectParts(ctx context.Context, tx pgx.Tx, st *statement, what string, key []any, each func(*requestPart) error) error {
 	var p requestPart
-	targets := append(key, &p.n, &p.errors, &p.anonymous, &p.sum, &p.min, &p.max, nil)
+	targets := slices.Concat(key, []any{&p.n, &p.errors, &p.anonymous, &p.sum, &p.min, &p.max, nil})
 	return collect(ctx, tx, st, what, func(rows pgx.Rows) error {
 		if err := rows.Scan(targets...); err != nil {
 			return err

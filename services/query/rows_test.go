@@ -54,7 +54,7 @@ func TestRequests(t *testing.T) {
 			require.NotNil(t, got.Requests)
 		}
 	})
-	t.Run("limits are bounded", func(t *testing.T) {
+	t.Run("limits are bounded", func(*testing.T) {
 		for _, limit := range []string{"0", "1001", "many"} {
 			b.refused(http.StatusBadRequest, path, "limit", limit)
 		}
@@ -195,7 +195,7 @@ func TestExport(t *testing.T) {
 		require.Equal(t, 1, strings.Count(b.get(path, "kind", "usage", "user_id", "bob").Body.String(), "\n"))
 		require.Empty(t, b.get(path, "kind", "performance", "status_class", "5xx").Body.String())
 	})
-	t.Run("the kind is needed", func(t *testing.T) {
+	t.Run("the kind is needed", func(*testing.T) {
 		b.refused(http.StatusBadRequest, path)
 		b.refused(http.StatusBadRequest, path, "kind", "performance", "format", "xlsx")
 	})
