@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sys/unix"
 
 	"github.com/lakepulse/lakepulse/bench/load"
 	"github.com/lakepulse/lakepulse/bench/rig"
@@ -137,13 +138,18 @@ func (b *bench) bill(c *contender) (bill, error) {
 	return bill{own, database}, err
 }
 
-// clear empties the contender's table and starts each run behind a checkpoint.
+// clear empties the contender's table and starts each run behind a checkpoint,
+// and behind whatever the file system still has to do for the table that is gone:
+// giving back its blocks can hold up the next fsync for long.
 func (b *bench) clear(ctx context.Context, c *contender) error {
 	if _, err := c.pool.Exec(ctx, c.truncate); err != nil {
 		return err
 	}
-	_, err := c.pool.Exec(ctx, `CHECKPOINT`)
-	return err
+	if _, err := c.pool.Exec(ctx, `CHECKPOINT`); err != nil {
+		return err
+	}
+	unix.Sync()
+	return nil
 }
 
 // complete makes sure that what was counted are the events that were sent: each
