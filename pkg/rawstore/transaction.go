@@ -30,8 +30,6 @@ type hour struct {
 	kind  event.Kind
 }
 
-const hourSeconds = int64(time.Hour / time.Second)
-
 // put stores the rows in one transaction, with store.
 func (s *Store) put(ctx context.Context, r Rows, store func(*transaction, context.Context, Rows) error) (Outcome, error) {
 	conn, err := s.pool.Acquire(ctx)
@@ -106,16 +104,16 @@ func (t *transaction) commit(ctx context.Context) error {
 		}
 		return strings.Compare(string(a.kind), string(b.kind))
 	})
-	var sql strings.Builder
-	for i, h := range hours {
-		sql.WriteString(map[bool]string{true: "INSERT INTO hour_marks (time_bucket, metric_type) VALUES ", false: ", "}[i == 0])
-		fmt.Fprintf(&sql, "(to_timestamp(%d), '%s')", h.start, h.kind)
-	}
+	sql := "COMMIT"
 	if len(hours) > 0 {
-		sql.WriteString(" ON CONFLICT (time_bucket, metric_type) DO UPDATE SET version = hour_marks.version + 1, marked_at = now();")
+		marks := make([]string, len(hours))
+		for i, h := range hours {
+			marks[i] = fmt.Sprintf("(to_timestamp(%d), '%s')", h.start, h.kind)
+		}
+		sql = "INSERT INTO hour_marks (time_bucket, metric_type) VALUES " + strings.Join(marks, ", ") + `
+			ON CONFLICT (time_bucket, metric_type) DO UPDATE SET version = hour_marks.version + 1, marked_at = now(); COMMIT`
 	}
-	sql.WriteString("COMMIT")
-	results, err := t.conn.Exec(ctx, sql.String()).ReadAll()
+	results, err := t.conn.Exec(ctx, sql).ReadAll()
 	if err != nil {
 		return fmt.Errorf("mark hours and commit: %w", err)
 	}
@@ -146,19 +144,14 @@ func copyInto[E any](ctx context.Context, t *transaction, to *table[E], rows []E
 		return fmt.Errorf("copy %s: %d rows became %d", to.kind, len(rows), tag.RowsAffected())
 	}
 	t.out.Stored += len(rows)
-	latest := hour{kind: to.kind, start: -1}
+	latest := hour{kind: to.kind, start: -1} // of the rows before, which nearly all lie in one hour
 	for i := range rows {
-		if start := hourOf(to.at(&rows[i])); start != latest.start {
+		if start := to.at(&rows[i]).Truncate(time.Hour).Unix(); start != latest.start {
 			latest.start = start
 			t.news[latest] = true
 		}
 	}
 	return nil
-}
-
-func hourOf(at time.Time) int64 {
-	seconds := at.Unix()
-	return seconds - ((seconds%hourSeconds)+hourSeconds)%hourSeconds
 }
 
 // insertMissing stores those of the rows that are not there.
