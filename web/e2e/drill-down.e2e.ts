@@ -1,3 +1,4 @@
+import type { Locator, Page } from "playwright-core";
 import { expect, test } from "vitest";
 
 import { answerOf, column, parametersOf, settled, stage } from "./setup.ts";
@@ -74,16 +75,32 @@ test("a bucket of a chart leads to its requests, a dragged stretch becomes the r
 });
 
 test("one tooltip tells of both charts", async () => {
-  // By the hour: in the small hours five minutes may pass without a request, and have nothing to tell.
-  const { page } = await open("/?range=7d");
-  const chart = page.getByRole("region", { name: "Requests and errors" }).locator(".recharts-wrapper");
-  const box = await chart.boundingBox();
-  if (box === null) throw new Error("the chart has no place");
-  await page.mouse.move(box.x + box.width * 0.4, box.y + box.height / 2);
-  const tooltip = page.getByRole("region", { name: "Response time" }).locator(".recharts-tooltip-wrapper");
+  const { page } = await open("/?range=90d");
+  const tooltip = await hover(page, 0.4);
   await expect.poll(() => tooltip.innerText()).toMatch(/p95[\s\S]*succeeded[\s\S]*errors/);
   expect(await tooltip.innerText()).toContain("UTC");
 });
+
+test("a bucket without requests says so", async () => {
+  // By night five minutes often pass without one: of so many buckets some have none.
+  const { page } = await open("/?range=24h");
+  const texts: string[] = [];
+  for (let at = 0.05; at < 0.95; at += 0.02) {
+    const tooltip = await hover(page, at);
+    await expect.poll(() => tooltip.innerText(), { message: `at ${at}` }).toContain("UTC");
+    texts.push(await tooltip.innerText());
+  }
+  expect(texts.filter((text) => text.includes("nothing recorded"))).not.toHaveLength(0);
+});
+
+/** Points at a place of the lower chart, and returns the tooltip, which is the upper one's. */
+async function hover(page: Page, share: number): Promise<Locator> {
+  const chart = page.getByRole("region", { name: "Requests and errors" }).locator(".recharts-wrapper");
+  const box = await chart.boundingBox();
+  if (box === null) throw new Error("the chart has no place");
+  await page.mouse.move(box.x + box.width * share, box.y + box.height / 2);
+  return page.getByRole("region", { name: "Response time" }).locator(".recharts-tooltip-wrapper");
+}
 
 test("an event type opens its pages, elements and users", async () => {
   const { page } = await open("/?view=usage&range=7d");

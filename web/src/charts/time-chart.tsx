@@ -94,6 +94,7 @@ export default function TimeChart(props: TimeChartProps) {
         {drag.area !== null && <ReferenceArea x1={time(drag.area[0])} x2={time(drag.area[1])} fill="var(--primary)" fillOpacity={0.15} />}
         <Tooltip
           isAnimationActive={false}
+          filterNull={false} // an empty bucket has its tooltip, too
           cursor={{ stroke: "var(--muted-foreground)", strokeWidth: 1, fill: "var(--muted-foreground)", fillOpacity: 0.12 }}
           wrapperStyle={{ zIndex: 20 }}
           content={({ active, payload }) => {
