@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lakepulse/lakepulse/bench/load"
+	"github.com/lakepulse/lakepulse/pkg/pgbinary"
 )
 
 const (
@@ -105,7 +106,6 @@ type copyTemplate struct {
 }
 
 const (
-	copyHead = 19 // of a stream: signature, flags, no extension
 	// Within a row, behind the number of its fields and before each value a length.
 	idAt        = 2 + 4
 	timestampAt = idAt + 16 + 4
@@ -114,7 +114,7 @@ const (
 
 func newCopyTemplate(n int, r *rand.Rand) *copyTemplate {
 	t := &copyTemplate{data: copyStream(makeRows(n, r)), rows: make([]int, 0, n+1)}
-	at := copyHead
+	at := len(pgbinary.CopyHeader)
 	for range n {
 		t.rows = append(t.rows, at)
 		at += 2
@@ -133,7 +133,7 @@ func (t *copyTemplate) at(s stretch) []byte {
 		moment := s.from.Add(time.Duration(i) * s.step)
 		id := load.NewID(moment)
 		copy(row[idAt:], id[:])
-		micros := uint64(moment.UnixMicro() - year2000) //nolint:gosec // two's complement is the format
+		micros := uint64(pgbinary.Micros(moment)) //nolint:gosec // two's complement is the format
 		binary.BigEndian.PutUint64(row[timestampAt:], micros)
 		binary.BigEndian.PutUint64(row[receivedAt:], micros)
 	}
@@ -141,5 +141,5 @@ func (t *copyTemplate) at(s stretch) []byte {
 		return t.data
 	}
 	end := t.rows[s.n]
-	return append(bytes.Clone(t.data[:end]), 0xff, 0xff)
+	return append(bytes.Clone(t.data[:end]), pgbinary.CopyTrailer...)
 }

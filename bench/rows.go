@@ -1,15 +1,15 @@
 package main
 
 import (
-	"encoding/binary"
-	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/lakepulse/lakepulse/bench/load"
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/pgbinary"
 )
 
 // The columns of performance_metrics as the ceilings write them, in Postgres'
@@ -45,58 +45,46 @@ func makeRows(n int, r *rand.Rand) []event.Performance {
 	return rows
 }
 
-var year2000 = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
-
-// eachValue calls f with every value of a row, in the order of rowColumns.
-func eachValue(p *event.Performance, f func(column int, value []byte)) {
-	var word [8]byte
-	put := func(column int, v uint64) {
-		binary.BigEndian.PutUint64(word[:], v)
-		f(column, word[:])
-	}
-	f(0, p.ID[:])
-	put(1, uint64(p.Timestamp.UnixMicro()-year2000))  //nolint:gosec // two's complement is the format
-	put(2, uint64(p.ReceivedAt.UnixMicro()-year2000)) //nolint:gosec // as above
-	f(3, []byte(p.App))
-	f(4, []byte(p.Endpoint))
-	f(5, []byte(p.Method))
-	binary.BigEndian.PutUint16(word[:], uint16(p.StatusCode)) //nolint:gosec // 100..599
-	f(6, word[:2])
-	put(7, math.Float64bits(p.ResponseTimeMS))
-	put(8, uint64(*p.Seq)) //nolint:gosec // as above
-	f(9, []byte(p.Instance))
-	f(10, []byte(p.UserID))
-	f(11, []byte(p.AppVersion))
+// appendValues appends every value of a row, each to the column of its place in rowColumns.
+func appendValues(to []*[]byte, p *event.Performance) {
+	*to[0] = pgbinary.AppendUUID(*to[0], p.ID)
+	*to[1] = pgbinary.AppendTime(*to[1], p.Timestamp)
+	*to[2] = pgbinary.AppendTime(*to[2], p.ReceivedAt)
+	*to[3] = pgbinary.AppendText(*to[3], p.App)
+	*to[4] = pgbinary.AppendText(*to[4], p.Endpoint)
+	*to[5] = pgbinary.AppendText(*to[5], p.Method)
+	*to[6] = pgbinary.AppendInt2(*to[6], int16(p.StatusCode)) //nolint:gosec // 100..599
+	*to[7] = pgbinary.AppendFloat8(*to[7], p.ResponseTimeMS)
+	*to[8] = pgbinary.AppendInt8(*to[8], *p.Seq)
+	*to[9] = pgbinary.AppendText(*to[9], p.Instance)
+	*to[10] = pgbinary.AppendText(*to[10], p.UserID)
+	*to[11] = pgbinary.AppendText(*to[11], p.AppVersion)
 }
 
 // arrays encodes rows as one array a column.
 func arrays(rows []event.Performance) (values [][]byte, oids []uint32) {
 	values, oids = make([][]byte, len(rowColumns)), make([]uint32, len(rowColumns))
+	to := make([]*[]byte, len(rowColumns))
 	for i, c := range rowColumns {
-		head := make([]byte, 20, 20+len(rows)*40)
-		binary.BigEndian.PutUint32(head[0:], 1)
-		binary.BigEndian.PutUint32(head[8:], c.elem)
-		binary.BigEndian.PutUint32(head[12:], uint32(len(rows))) //nolint:gosec // a few thousand
-		binary.BigEndian.PutUint32(head[16:], 1)
-		values[i], oids[i] = head, c.array
+		values[i], oids[i] = make([]byte, pgbinary.ArrayHeader, pgbinary.ArrayHeader+len(rows)*40), c.array
+		to[i] = &values[i]
 	}
 	for i := range rows {
-		eachValue(&rows[i], func(c int, v []byte) {
-			values[c] = append(binary.BigEndian.AppendUint32(values[c], uint32(len(v))), v...) //nolint:gosec // short texts
-		})
+		appendValues(to, &rows[i])
+	}
+	for i, c := range rowColumns {
+		pgbinary.PutArrayHeader(values[i], c.elem, len(rows), false)
 	}
 	return values, oids
 }
 
 // copyStream encodes rows as COPY's binary format.
 func copyStream(rows []event.Performance) []byte {
-	out := make([]byte, 0, 64+len(rows)*280)
-	out = append(out, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
+	out := append(make([]byte, 0, 64+len(rows)*280), pgbinary.CopyHeader...)
+	to := slices.Repeat([]*[]byte{&out}, len(rowColumns))
 	for i := range rows {
-		out = binary.BigEndian.AppendUint16(out, uint16(len(rowColumns))) //nolint:gosec // a dozen
-		eachValue(&rows[i], func(_ int, v []byte) {
-			out = append(binary.BigEndian.AppendUint32(out, uint32(len(v))), v...) //nolint:gosec // as above
-		})
+		out = pgbinary.AppendRow(out, len(rowColumns))
+		appendValues(to, &rows[i])
 	}
-	return append(out, 0xff, 0xff)
+	return append(out, pgbinary.CopyTrailer...)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/pgbinary"
 )
 
 // field is a column of a raw table. The order of the fields is that of the
@@ -134,13 +135,14 @@ func (t *table[E]) arrays(rows []E) []*column {
 // arrays, row after row in one buffer.
 func (t *table[E]) stream(rows []E) []byte {
 	const usual = 320 // bytes of a row
-	one := &column{buf: append(make([]byte, 0, len(rows)*usual+len(copyHeader)+len(copyTrailer)), copyHeader...)}
+	size := len(pgbinary.CopyHeader) + len(rows)*usual + len(pgbinary.CopyTrailer)
+	one := &column{buf: append(make([]byte, 0, size), pgbinary.CopyHeader...)}
 	columns := slices.Repeat([]*column{one}, len(t.fields))
 	for i := range rows {
-		one.beginRow(len(t.fields))
+		one.buf = pgbinary.AppendRow(one.buf, len(t.fields))
 		t.values(columns, &rows[i])
 	}
-	return append(one.buf, copyTrailer...)
+	return append(one.buf, pgbinary.CopyTrailer...)
 }
 
 // since returns the rows from line on, in microseconds since 1970. Nearly always

@@ -170,7 +170,7 @@ func insertInto[E any](ctx context.Context, t *transaction, to *table[E], rows [
 	values := make([][]byte, len(columns))
 	oids := make([]uint32, len(columns))
 	for i, c := range columns {
-		values[i], oids[i] = c.bytes(), c.oid
+		values[i], oids[i] = c.bytes(), c.array
 	}
 	binaryFormat := []int16{1}
 	result := t.conn.ExecParams(ctx, to.insert, values, oids, binaryFormat, binaryFormat).Read()

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/pgbinary"
 	"github.com/lakepulse/lakepulse/pkg/stats"
 )
 
@@ -55,7 +56,7 @@ func newTallies(kind event.Kind, starts []time.Time, users *userIndex) *tallies 
 	return t
 }
 
-func hourNumber(start time.Time) int64 { return int64(start.Sub(postgresTime(0)) / time.Hour) }
+func hourNumber(start time.Time) int64 { return pgbinary.Micros(start) / hourMicros }
 
 // read adds the rows of a query, each to its hour; rows of other hours it skips.
 // It takes the values where they lie in the connection's buffer: an hour has

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lakepulse/lakepulse/pkg/pgbinary"
 )
 
 // columns are sums as arrays, one element per row to be written: an insert of
@@ -84,14 +86,9 @@ func (t *tally) queueVersions(b *pgx.Batch, day time.Time) {
 	var apps, names []string
 	var firsts []time.Time
 	for _, v := range t.versions {
-		apps, names, firsts = append(apps, v.app), append(names, v.version), append(firsts, postgresTime(v.first))
+		apps, names, firsts = append(apps, v.app), append(names, v.version), append(firsts, pgbinary.Time(v.first))
 	}
 	b.Queue(upsertVersions, apps, names, firsts, day)
-}
-
-// postgresTime is a time in Postgres' binary form: microseconds since 2000.
-func postgresTime(micros int64) time.Time {
-	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(micros) * time.Microsecond)
 }
 
 const upsertVersions = `
