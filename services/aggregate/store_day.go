@@ -9,8 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
-
-	"github.com/lakepulse/lakepulse/pkg/stats"
 )
 
 // sumDay sums up the hours of one UTC day and kind, unless that is done, or not
@@ -59,17 +57,12 @@ func (t *tally) writeDay(ctx context.Context, tx pgx.Tx, b *pgx.Batch, start tim
 // hour back from its rows would add.
 func (t *tally) addHour(hour *tally) error {
 	for _, o := range hour.keys {
-		if err := t.key([]byte(o.app), []byte(o.path+o.eventType), []byte(o.method)).absorb(o); err != nil {
+		if err := t.sumFor(o, false).absorb(o); err != nil {
 			return err
 		}
 	}
-	for name, o := range hour.apps {
-		a := t.apps[name]
-		if a == nil {
-			a = &sum{app: name, total: true}
-			t.apps[name] = a
-		}
-		if err := a.absorb(o); err != nil {
+	for _, o := range hour.apps {
+		if err := t.sumFor(o, true).absorb(o); err != nil {
 			return err
 		}
 	}
@@ -98,25 +91,22 @@ func (t *tally) readHours(ctx context.Context, tx pgx.Tx, d day) error {
 // readSums adds rows that are sums already.
 func (t *tally) readSums(rows pgx.Rows, totals bool) error {
 	defer rows.Close()
-	var histogram stats.Histogram // of one row after the other
 	for rows.Next() {
-		histogram.Reset()
-		o := sum{histogram: &histogram}
-		var values, encoded []byte
+		var o sum
+		var values []byte
 		var check pgtype.Numeric
 		err := rows.Scan(&o.app, &o.path, &o.method, &o.eventType, &values, &o.n, &check, &o.errors, &o.anonymous, &o.successes,
-			&o.failures, &o.msSum, &o.msMin, &o.msMax, &encoded, nil)
+			&o.failures, &o.msSum, &o.msMin, &o.msMax, &o.encoded, nil)
 		if err != nil {
 			return err
 		}
 		if o.checksum, err = asChecksum(check); err != nil {
 			return err
 		}
-		if err := histogram.AddEncoded(encoded, o.msMin, o.msMax); err != nil {
+		s := t.sumFor(&o, totals)
+		if err := s.absorb(&o); err != nil {
 			return err
 		}
-		s := t.sumFor(&o, totals)
-		s.add(&o)
 		users := rows.RawValues()
 		if err := s.users.AddBinary(users[len(users)-1]); err != nil {
 			return err
@@ -128,22 +118,12 @@ func (t *tally) readSums(rows pgx.Rows, totals bool) error {
 	return rows.Err()
 }
 
-// sumFor is the day's sum that an hour's belongs to.
+// sumFor is the day's sum that an hour's belongs to: of its key, or of its app.
 func (t *tally) sumFor(o *sum, total bool) *sum {
-	var s *sum
-	if total {
-		s = t.apps[o.app]
-	} else {
-		s = t.key([]byte(o.app), []byte(o.path+o.eventType), []byte(o.method))
+	if !total {
+		return t.key([]byte(o.app), []byte(o.path+o.eventType), []byte(o.method))
 	}
-	if s == nil {
-		s = &sum{app: o.app, total: true}
-		t.apps[o.app] = s
-	}
-	if s.histogram == nil {
-		s.histogram = new(stats.Histogram)
-	}
-	return s
+	return t.app(o.app)
 }
 
 // addValues adds the distributions in aggregated_values.

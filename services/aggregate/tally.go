@@ -79,13 +79,19 @@ func (t *tally) key(app, first, second []byte) *sum {
 	return s
 }
 
+// app returns the sum of an app.
+func (t *tally) app(name string) *sum {
+	s := t.apps[name]
+	if s == nil {
+		s = &sum{app: name, histogram: new(stats.Histogram), total: true}
+		t.apps[name] = s
+	}
+	return s
+}
+
 // fold adds a key's sum to its app's.
 func (t *tally) fold(s *sum) {
-	a := t.apps[s.app]
-	if a == nil {
-		a = &sum{app: s.app, histogram: new(stats.Histogram), total: true}
-		t.apps[s.app] = a
-	}
+	a := t.app(s.app)
 	a.add(s)
 	if t.kind == event.KindUsage {
 		a.distributions[eventTypes].add(s.eventType, s.n)
