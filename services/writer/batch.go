@@ -51,7 +51,8 @@ func (h *hands) empty() {
 func (w *Writer) collect(h *hands, first *stream.Message, until time.Time) *batch {
 	b := &h.batch
 	w.add(h, first)
-	var due <-chan time.Time
+	due := time.NewTimer(time.Until(until)) // of a time that is over: at once
+	defer due.Stop()
 	for b.rows.Len() < w.cfg.MaxRows {
 		select {
 		case m, ok := <-w.messages:
@@ -65,22 +66,13 @@ func (w *Writer) collect(h *hands, first *stream.Message, until time.Time) *batc
 		if b.rows.Len() >= w.cfg.PaceRows {
 			return b
 		}
-		if due == nil {
-			wait := time.Until(until)
-			if wait <= 0 {
-				return b
-			}
-			timer := time.NewTimer(wait)
-			defer timer.Stop()
-			due = timer.C
-		}
 		select {
 		case m, ok := <-w.messages:
 			if !ok {
 				return b
 			}
 			w.add(h, m)
-		case <-due:
+		case <-due.C:
 			return b
 		case <-w.stopping:
 			return b
