@@ -98,6 +98,16 @@ func OpenReader(ctx context.Context, js jetstream.JetStream, t Topology) (*Reade
 	return &Reader{iter: iter}, nil
 }
 
+// AllStored reports whether the writers have acknowledged every message of the log.
+func AllStored(ctx context.Context, js jetstream.JetStream) (bool, error) {
+	cons, err := js.Consumer(ctx, Name, Consumer)
+	if err != nil {
+		return false, fmt.Errorf("consumer %s: %w", Consumer, err)
+	}
+	info := cons.CachedInfo() // as fresh as the call above
+	return info.NumPending == 0 && info.NumAckPending == 0, nil
+}
+
 // ErrReaderClosed is returned by Next after Close.
 var ErrReaderClosed = errors.New("stream: reader closed")
 

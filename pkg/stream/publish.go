@@ -45,14 +45,28 @@ type msgPublisher interface {
 
 // Publisher puts batches onto the log. It is safe for concurrent use.
 type Publisher struct {
-	js    msgPublisher
-	mu    sync.Mutex
-	lanes map[string]*lane
+	js      msgPublisher
+	confirm *confirmations // nil: durable in the log is enough
+	mu      sync.Mutex
+	lanes   map[string]*lane
 }
 
 // NewPublisher returns a publisher to js.
 func NewPublisher(js msgPublisher) *Publisher {
 	return &Publisher{js: js, lanes: map[string]*lane{}}
+}
+
+// NewConfirmingPublisher returns a publisher whose Publish returns only after a
+// writer has committed the batch to the database, or fails after timeout. It is
+// for a log on a disk that does not last.
+func NewConfirmingPublisher(js msgPublisher, nc *nats.Conn, timeout time.Duration) (*Publisher, error) {
+	confirm, err := newConfirmations(nc, timeout)
+	if err != nil {
+		return nil, err
+	}
+	p := NewPublisher(js)
+	p.confirm = confirm
+	return p, nil
 }
 
 // lane is one subject: at most one message of it is under way, and one group
@@ -67,8 +81,9 @@ type group struct {
 	data         []byte
 	events       int
 	correlations []string
-	done         chan struct{} // closed once err is set
+	done         chan struct{} // closed once err and confirmation are set
 	err          error
+	confirmation Confirmation // of a confirming publisher
 }
 
 func (g *group) full() bool { return g.events >= groupEvents || len(g.data) >= groupBytes }
@@ -78,17 +93,31 @@ func (g *group) full() bool { return g.events >= groupEvents || len(g.data) >= g
 // promised to the sender. When it fails, or ctx ends first, part of the batch
 // may still be durable; the sender repeats it under the same event ids, and
 // each event is stored once.
+//
+// A confirming publisher returns once the batch is committed to the database;
+// its error is a *NotStoredError when events of the batch became dead letters and
+// all others are committed.
 func (p *Publisher) Publish(ctx context.Context, b *event.Batch, correlation string) error {
+	if p.confirm != nil {
+		if err := p.confirm.admit(); err != nil {
+			return err
+		}
+	}
 	subject := Subject(b.Kind, b.App)
+	var lost *NotStoredError
 	for _, g := range p.join(subject, b, correlation) {
 		select {
 		case <-g.done:
 			if g.err != nil {
 				return g.err
 			}
+			lost = lost.plus(g.confirmation.notStored(b))
 		case <-ctx.Done():
 			return fault.Wrap(ctx.Err(), fault.Unavailable, "The event log did not answer in time").After(retryAfter)
 		}
+	}
+	if lost != nil {
+		return lost
 	}
 	return nil
 }
@@ -187,18 +216,32 @@ func (p *Publisher) run(subject string, l *lane) {
 		g := l.queue[0]
 		l.queue = l.queue[1:]
 		p.mu.Unlock()
-		g.err = p.send(subject, g)
-		close(g.done)
+		if p.confirm == nil {
+			g.err = p.send(subject, g, "")
+			close(g.done)
+			continue
+		}
+		// The next group does not wait for this one's commit: the writer stores
+		// what has gathered meanwhile in one transaction.
+		answer := p.confirm.expect(g)
+		if err := p.send(subject, g, answer); err != nil {
+			p.confirm.finish(answer, Confirmation{}, err)
+		}
 	}
 }
 
-func (p *Publisher) send(subject string, g *group) error {
+// send publishes a group. The answer is the subject a writer confirms it on, ""
+// for none.
+func (p *Publisher) send(subject string, g *group, answer string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), publishTimeout)
 	defer cancel()
 	msg := nats.NewMsg(subject)
 	msg.Header.Set(event.HeaderSchema, strconv.Itoa(event.SchemaVersion))
 	if len(g.correlations) > 0 {
 		msg.Header.Set(HeaderCorrelation, strings.Join(g.correlations, ","))
+	}
+	if answer != "" {
+		msg.Header.Set(HeaderConfirm, answer)
 	}
 	msg.Data = g.data
 	if _, err := p.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(Name)); err != nil {

@@ -19,8 +19,9 @@ import (
 type batch struct {
 	messages []*stream.Message
 	rows     rawstore.Rows
-	origin   map[origin]*stream.Message // built only when an event must be buried
-	unburied error                      // why what must be buried is not: nothing may be acknowledged
+	origin   map[origin]*stream.Message              // built only when an event must be buried
+	unburied error                                   // why what must be buried is not: nothing may be acknowledged
+	lost     map[*stream.Message]stream.Confirmation // what of a message became dead letters
 }
 
 type origin struct {
@@ -92,6 +93,7 @@ func (w *Writer) add(h *hands, m *stream.Message) {
 		return // stored on its own, see handle
 	}
 	if err := m.DecodeInto(decoded); err != nil {
+		b.loseAll(m, err)
 		b.unburied = errors.Join(b.unburied, w.buryWhole(m, 1, err))
 		return
 	}
@@ -99,6 +101,7 @@ func (w *Writer) add(h *hands, m *stream.Message) {
 	b.rows.Usage = slices.Grow(b.rows.Usage, len(decoded.Usage))
 	for i := range decoded.Len() {
 		if err := rawstore.Check(decoded, i); err != nil {
+			b.lose(m, keyOf(decoded, i).id, err)
 			b.unburied = errors.Join(b.unburied, w.buryEvent(m, decoded.Slice(i, i+1), err))
 			continue
 		}
@@ -133,6 +136,9 @@ func (w *Writer) handle(b *batch) {
 	for _, m := range b.messages {
 		if err := m.Ack(); err != nil { // it comes again, and is found stored
 			w.log.Debug("writer: ack not sent", "sequence", m.Sequence, "error", err)
+		}
+		if err := m.Confirm(w.js.Conn(), b.lost[m]); err != nil { // its sender repeats the events under the same ids
+			w.log.Debug("writer: confirmation not sent", "sequence", m.Sequence, "error", err)
 		}
 	}
 	w.observe(b, total, time.Since(started))
@@ -187,6 +193,7 @@ func (w *Writer) makePartitions(r rawstore.Rows) error {
 func (w *Writer) isolate(b *batch, r rawstore.Rows, reason error) (rawstore.Outcome, error) {
 	if r.Len() == 1 {
 		m, part := b.find(r)
+		b.lose(m, keyOf(&part, 0).id, reason)
 		return rawstore.Outcome{}, w.buryEvent(m, part, reason)
 	}
 	first, second := r.Halves()
@@ -196,6 +203,26 @@ func (w *Writer) isolate(b *batch, r rawstore.Rows, reason error) (rawstore.Outc
 	}
 	two, err := w.keep(b, second)
 	return one.Plus(two), err
+}
+
+// lose records that an event of a message becomes a dead letter, for the answer
+// to its publisher.
+func (b *batch) lose(m *stream.Message, id [16]byte, reason error) {
+	c := b.lost[m]
+	c.NotStored = append(c.NotStored, stream.NotStored{ID: id, Reason: reason.Error()})
+	b.recordLost(m, c)
+}
+
+// loseAll records that a whole message becomes a dead letter.
+func (b *batch) loseAll(m *stream.Message, reason error) {
+	b.recordLost(m, stream.Confirmation{Reason: reason.Error()})
+}
+
+func (b *batch) recordLost(m *stream.Message, c stream.Confirmation) {
+	if b.lost == nil {
+		b.lost = map[*stream.Message]stream.Confirmation{}
+	}
+	b.lost[m] = c
 }
 
 // find returns the message a single row came in, and the row as a batch.

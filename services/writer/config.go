@@ -9,6 +9,8 @@ import (
 
 // Config are the choices of a writer.
 type Config struct {
+	// StoreAllOnStop makes Stop wait until the log is empty.
+	StoreAllOnStop bool
 	// Workers store batches side by side, each on a connection of its own.
 	Workers int
 	// MaxRows is when a batch is large enough.

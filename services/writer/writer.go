@@ -88,11 +88,18 @@ func (w *Writer) Start() {
 	w.care.Go(func() { w.every(w.cfg.PositionEvery, "position", w.recordPosition) })
 	w.care.Go(func() { w.every(w.cfg.StatusEvery, "status", w.recordStatus) })
 	w.care.Go(func() { w.prepare() })
+	w.care.Go(w.tellState)
 }
 
 // Stop lets what is being stored finish until ctx ends, gives back the rest and
 // writes down the last position.
+//
+// With Config.StoreAllOnStop it first waits until the log is empty: the log's
+// disk may be gone at the next start.
 func (w *Writer) Stop(ctx context.Context) error {
+	if w.cfg.StoreAllOnStop {
+		w.storeAll(ctx)
+	}
 	close(w.stopping)
 	stored := make(chan struct{})
 	go func() { w.work.Wait(); close(stored) }()
