@@ -2,7 +2,7 @@
 // through an event log into Postgres, and shows them to administrators.
 //
 // One binary holds every role: see services/services.go for what each target is
-// made of, and cli.go for the commands.
+// made of, and cli/cli.go for the commands.
 package main
 
 import (
@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/lakepulse/lakepulse/cli"
 )
 
 // version is set by the linker in release builds.
@@ -17,7 +19,9 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	code := cli.Run(ctx, cli.Params{
+		Version: version, Args: os.Args[1:], Environ: os.Environ(), Out: os.Stdout, Errs: os.Stderr,
+	})
 	stop()
 	os.Exit(code)
 }

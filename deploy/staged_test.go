@@ -20,8 +20,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lakepulse/lakepulse/pkg/lakebase/workspacetest"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
+	"github.com/lakepulse/lakepulse/pkg/testkit/workspacetest"
 )
 
 const (

@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lakepulse/lakepulse/pkg/lakebase/workspacetest"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
+	"github.com/lakepulse/lakepulse/pkg/testkit/workspacetest"
 )
 
 // fakeSDK stands in for databricks-sdk, with the credentials of a job: a token of

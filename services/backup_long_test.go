@@ -18,7 +18,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
 	"github.com/lakepulse/lakepulse/services"
-	"github.com/lakepulse/lakepulse/services/replay"
+	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
 // program finds one of Postgres' client programs, newest first.

@@ -90,7 +90,7 @@ func adoptFetched(ctx context.Context, who account, work, extracted, final strin
 // refuses right after the unpacking (or refuses root even before). Whether the
 // programs are there decides, not the library's answer.
 func download(work, extracted string, version embeddedpostgres.PostgresVersion, repository string) error {
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	if err != nil {
 		return err
 	}

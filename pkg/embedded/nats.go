@@ -45,6 +45,9 @@ type NATSConfig struct {
 	// RelaxedSync leaves fsync to a timer (2 minutes). An acknowledged message can then
 	// be lost with the machine: for tests only.
 	RelaxedSync bool
+	// Adjust changes the server's options before the first start. Tests use it to join
+	// several servers to a cluster; nil changes nothing.
+	Adjust func(*server.Options)
 }
 
 // NATS is a NATS server with JetStream inside this process. Its methods are safe for
@@ -107,8 +110,12 @@ func newNATS(cfg NATSConfig, logger *slog.Logger) (*NATS, error) {
 		unlock()
 		return nil, fmt.Errorf("hash the NATS password: %w", err)
 	}
+	options := natsOptions(cfg, filepath.Join(dataDir, "nats"), string(hash))
+	if cfg.Adjust != nil {
+		cfg.Adjust(&options)
+	}
 	return &NATS{
-		options:  natsOptions(cfg, filepath.Join(dataDir, "nats"), string(hash)),
+		options:  options,
 		password: password,
 		urlFile:  filepath.Join(dataDir, "nats.url"),
 		logger:   logger.With("component", "nats"),
@@ -220,13 +227,18 @@ func (n *NATS) Connect(opts ...nats.Option) (*nats.Conn, error) {
 // InProcessConn implements nats.InProcessConnProvider for whichever server instance
 // runs at the moment.
 func (n *NATS) InProcessConn() (net.Conn, error) {
-	n.mu.Lock()
-	srv := n.server
-	n.mu.Unlock()
+	srv := n.Server()
 	if srv == nil {
 		return nil, errNATSStopped
 	}
 	return srv.InProcessConn()
+}
+
+// Server returns the running server, or nil while it is stopped.
+func (n *NATS) Server() *server.Server {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.server
 }
 
 // Stop shuts the server down and waits until its files are closed. Restart brings it

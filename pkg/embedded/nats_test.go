@@ -4,7 +4,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -160,34 +159,4 @@ func TestNATSOutage(t *testing.T) {
 	}
 	require.EqualValues(t, 1, storedMessages(t, inProcess))
 	require.EqualValues(t, 1, storedMessages(t, overTCP))
-}
-
-func TestCluster(t *testing.T) {
-	t.Parallel()
-	cluster, err := StartCluster(3, NATSConfig{DataDir: t.TempDir()}, quiet())
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cluster.Close()) })
-	conn, err := cluster.Connect(nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
-	require.NoError(t, err)
-	t.Cleanup(conn.Close)
-	js := newStream(t, conn, 3)
-
-	published := uint64(0)
-	publish := func() {
-		published++
-		id := jetstream.WithMsgID(strconv.FormatUint(published, 10)) // an unheard acknowledgement is no second message
-		eventually(t, func() bool {
-			_, err := js.Publish(t.Context(), testSubject, nil, id)
-			return err == nil
-		}, "a message is acknowledged")
-	}
-	publish()
-	for i, node := range cluster.Nodes {
-		node.Stop()
-		publish() // two of three are a majority
-		require.NoError(t, node.Restart(), "node %d", i)
-		require.NoError(t, cluster.AwaitReady(time.Minute))
-		publish()
-	}
-	require.Equal(t, published, storedMessages(t, conn))
 }

@@ -19,15 +19,15 @@ const (
 
 // FreePort finds a loopback port that nobody listens on.
 func FreePort() (int, error) {
-	ports, err := freePorts(1)
+	ports, err := FreePorts(1)
 	if err != nil {
 		return 0, err
 	}
 	return ports[0], nil
 }
 
-// freePorts finds n different free ports.
-func freePorts(n int) (ports []int, err error) {
+// FreePorts finds n different free ports.
+func FreePorts(n int) (ports []int, err error) {
 	for range n {
 		listener, listenErr := listenSomewhere()
 		if listenErr != nil {

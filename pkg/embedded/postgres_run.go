@@ -33,7 +33,7 @@ func (p *Postgres) start(ctx context.Context) error {
 	chosen := p.port != 0
 	for try := 1; ; try++ {
 		if !chosen {
-			ports, err := freePorts(1)
+			ports, err := FreePorts(1)
 			if err != nil {
 				return err
 			}

@@ -15,8 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lakepulse/lakepulse/pkg/lakebase/workspacetest"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
+	"github.com/lakepulse/lakepulse/pkg/testkit/workspacetest"
 )
 
 type lakebaseBundle struct {

@@ -12,8 +12,8 @@ import (
 	"github.com/databricks/databricks-sdk-go/apierr"
 	"github.com/stretchr/testify/require"
 
-	"github.com/lakepulse/lakepulse/pkg/lakebase/workspacetest"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
+	"github.com/lakepulse/lakepulse/pkg/testkit/workspacetest"
 )
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)

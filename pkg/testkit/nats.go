@@ -26,16 +26,6 @@ func NATS(t testing.TB, options ...NATSOption) *embedded.NATS {
 	return server
 }
 
-// NATSCluster starts a cluster of three servers of the test's own, for streams with
-// three replicas. Its election takes about a second.
-func NATSCluster(t testing.TB, options ...NATSOption) *embedded.Cluster {
-	t.Helper()
-	cluster, err := embedded.StartCluster(3, natsConfig(t, options), Logger(t))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cluster.Close()) })
-	return cluster
-}
-
 func natsConfig(t testing.TB, options []NATSOption) embedded.NATSConfig {
 	cfg := embedded.NATSConfig{DataDir: DataDir(t), RelaxedSync: true}
 	for _, option := range options {

@@ -7,10 +7,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
@@ -37,13 +39,35 @@ func TestNATS(t *testing.T) {
 }
 
 func TestNATSCluster(t *testing.T) {
-	conn, err := testkit.NATSCluster(t).Connect()
+	cluster := testkit.NATSCluster(t)
+	conn, err := cluster.Connect(nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond))
 	require.NoError(t, err)
 	t.Cleanup(conn.Close)
 	js, err := jetstream.New(conn)
 	require.NoError(t, err)
-	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "R3", Replicas: 3})
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "R3", Subjects: []string{"cluster.test"}, Replicas: 3})
 	require.NoError(t, err)
+
+	published := uint64(0)
+	publish := func() {
+		published++
+		id := jetstream.WithMsgID(strconv.FormatUint(published, 10)) // a repeated publish stores no second message
+		testkit.EventuallyOK(t, "a message is acknowledged", func() error {
+			_, err := js.Publish(t.Context(), "cluster.test", nil, id)
+			return err
+		})
+	}
+	publish()
+	for i, node := range cluster.Nodes {
+		node.Stop()
+		publish() // two of three are a majority
+		require.NoError(t, node.Restart(), "node %d", i)
+		require.NoError(t, cluster.AwaitReady(time.Minute))
+		publish()
+	}
+	info, err := stream.Info(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, published, info.State.Msgs)
 }
 
 func TestDataDir(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
-	"github.com/lakepulse/lakepulse/services/forget"
+	"github.com/lakepulse/lakepulse/tools/forget"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }

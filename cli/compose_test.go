@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"io"
@@ -26,7 +26,7 @@ type composeFile struct {
 
 func compose(t *testing.T) composeFile {
 	t.Helper()
-	data, err := os.ReadFile("docker-compose.yml")
+	data, err := os.ReadFile("../docker-compose.yml")
 	require.NoError(t, err)
 	var c composeFile
 	require.NoError(t, yaml.Unmarshal(data, &c))
@@ -45,7 +45,7 @@ func TestCompose(t *testing.T) {
 		}
 		for _, volume := range service.Volumes {
 			if source, _, _ := strings.Cut(volume, ":"); strings.HasPrefix(source, "./") {
-				require.FileExists(t, source, "mounted into %s", name)
+				require.FileExists(t, "../"+source, "mounted into %s", name)
 			}
 		}
 		if service.Image != "lakepulse" {
@@ -77,7 +77,7 @@ func TestCompose(t *testing.T) {
 // and are missed when they do not.
 func TestComposeSecrets(t *testing.T) {
 	t.Parallel()
-	data, err := os.ReadFile("docker-compose.yml")
+	data, err := os.ReadFile("../docker-compose.yml")
 	require.NoError(t, err)
 	for _, line := range strings.Split(string(data), "\n") {
 		if regexp.MustCompile(`(?i)password *[:=]|://[a-z_]+:`).MatchString(line) {

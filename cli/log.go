@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bufio"
@@ -13,7 +13,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
-	"github.com/lakepulse/lakepulse/services/replay"
+	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
 // The tools that live off the log.

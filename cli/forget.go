@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/postgres"
-	"github.com/lakepulse/lakepulse/services/forget"
+	"github.com/lakepulse/lakepulse/tools/forget"
 )
 
 // forgetCmd erases a user. The database flags bring the data directory too.

@@ -19,7 +19,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/rawstore"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
-	"github.com/lakepulse/lakepulse/services/replay"
+	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
 func TestMain(m *testing.M) { testkit.Main(m) }

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/services/aggregate"
-	"github.com/lakepulse/lakepulse/services/demo"
+	"github.com/lakepulse/lakepulse/tools/demo"
 )
 
 // demoCmd fills an installation with a believable past, through the tables and

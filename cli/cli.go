@@ -1,4 +1,9 @@
-package main
+// Package cli is the command line of lakepulse: it turns flags and variables into
+// the configuration of a role (services.Run) or into the options of a tool.
+//
+// One binary holds every role. services/services.go says what each target is
+// made of; cli.go lists the commands.
+package cli
 
 import (
 	"context"
@@ -43,11 +48,21 @@ type cli struct {
 
 // env is what commands get besides their flags.
 type env struct {
-	ctx    context.Context //nolint:containedctx // a command's whole life is one call
-	log    *slog.Logger
-	out    io.Writer
-	errs   io.Writer
-	getenv func(string) string
+	ctx     context.Context //nolint:containedctx // a command's whole life is one call
+	version string
+	log     *slog.Logger
+	out     io.Writer
+	errs    io.Writer
+	getenv  func(string) string
+}
+
+// Params are the process as the command line sees it.
+type Params struct {
+	Version string   // of the build, as the linker set it
+	Args    []string // without the program's name
+	Environ []string // NAME=value
+	Out     io.Writer
+	Errs    io.Writer
 }
 
 // exitError is an error with an exit code of its own.
@@ -59,8 +74,9 @@ type exitError struct {
 func (e exitError) Error() string { return e.err.Error() }
 func (e exitError) Unwrap() error { return e.err }
 
-// run parses the command line, runs the command and returns the exit code.
-func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
+// Run parses the command line, runs the command and returns the exit code.
+func Run(ctx context.Context, p Params) int {
+	args, out, errs := p.Args, p.Out, p.Errs
 	var c cli
 	parser, err := kong.New(&c, kong.Name("lakepulse"), kong.Writers(out, errs), kong.UsageOnError(),
 		kong.Description("Usage and performance metrics for apps on Databricks."),
@@ -68,7 +84,7 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	if err != nil {
 		return fail(errs, err)
 	}
-	if err := knownVariables(parser, environ); err != nil {
+	if err := knownVariables(parser, p.Environ); err != nil {
 		return fail(errs, err)
 	}
 	if len(args) == 0 {
@@ -82,7 +98,7 @@ func run(ctx context.Context, args, environ []string, out, errs io.Writer) int {
 	if err != nil {
 		return fail(errs, err)
 	}
-	if err := parsed.Run(&env{ctx: ctx, log: log, out: out, errs: errs, getenv: os.Getenv}); err != nil {
+	if err := parsed.Run(&env{ctx: ctx, version: p.Version, log: log, out: out, errs: errs, getenv: os.Getenv}); err != nil {
 		return fail(errs, err)
 	}
 	return 0
@@ -100,7 +116,7 @@ func fail(errs io.Writer, err error) int {
 type versionCmd struct{}
 
 func (versionCmd) Run(e *env) error {
-	_, err := fmt.Fprintln(e.out, "lakepulse", version)
+	_, err := fmt.Fprintln(e.out, "lakepulse", e.version)
 	return err
 }
 

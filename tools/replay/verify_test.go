@@ -12,7 +12,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/event/eventtest"
 	"github.com/lakepulse/lakepulse/pkg/stream"
-	"github.com/lakepulse/lakepulse/services/replay"
+	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
 func TestVerify(t *testing.T) {

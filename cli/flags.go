@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"context"
@@ -74,7 +74,7 @@ type serveFlags struct {
 // config turns the flags into the configuration of a process.
 func (f *serveFlags) config(e *env, mode string) (services.Config, error) {
 	cfg := services.DefaultConfig()
-	cfg.Version, cfg.Listen, cfg.OpsListen, cfg.DataDir = version, f.Listen, f.OpsListen, f.DataDir
+	cfg.Version, cfg.Listen, cfg.OpsListen, cfg.DataDir = e.version, f.Listen, f.OpsListen, f.DataDir
 	if cfg.OpsListen == "none" {
 		cfg.OpsListen = ""
 	}

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"crypto/rand"
@@ -17,7 +17,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
-	"github.com/lakepulse/lakepulse/services/replay"
+	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
 // replayCmd plays events again. Where they go is, unless it is said, the

@@ -17,7 +17,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event/eventtest"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
-	"github.com/lakepulse/lakepulse/services/replay"
+	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
 func TestReplayOntoAnotherLog(t *testing.T) {

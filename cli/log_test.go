@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/lakepulse/lakepulse/services/replay"
+	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
 func TestWhen(t *testing.T) {
