@@ -28,6 +28,7 @@ type Config struct {
 	DataDir   string // of the embedded parts
 	NATS      stream.ConnectConfig
 	Topology  stream.Topology
+	Confirm   Confirm // after which step ingest answers 202; "" for the target's own default
 	Database  postgres.Config
 	Migrate   bool // bring the schema up to date before starting
 	Auth      auth.Config
@@ -38,6 +39,19 @@ type Config struct {
 	Aggregate aggregate.Config
 	Clock     func() time.Time
 }
+
+// Confirm says after which step ingest answers 202.
+type Confirm string
+
+const (
+	// ConfirmLog answers once the events are durable in the log.
+	ConfirmLog Confirm = "log"
+	// ConfirmStored answers once the events are committed to the database.
+	ConfirmStored Confirm = "stored"
+)
+
+// confirmTimeout is how long ingest waits for the commit before it answers 503.
+const confirmTimeout = 10 * time.Second
 
 // Collect says where the product sends the records of itself when it has no
 // connection to the log.
@@ -78,9 +92,25 @@ func (c Config) settle() Config {
 	}
 	instance := fmt.Sprintf("%s-%d", host, os.Getpid())
 	c.Writer.Topology = c.Topology
+	c.Writer.StoreAllOnStop = c.logMayVanish()
 	c.Writer.Instance, c.Ingest.Instance = instance, "ingest/"+instance
 	c.Ingest.Keyless = c.Auth.Mode == auth.ModeDev
 	c.Query.AuthMode, c.Query.Version = api.MeAuthMode(c.Auth.Mode), c.Version
+	return c
+}
+
+// logMayVanish reports whether the log is inside the process on a disk that may
+// be gone at the next start, as in Databricks Apps.
+func (c Config) logMayVanish() bool { return c.Target == All && c.NATS.URL == "" }
+
+// withConfirm fills in the target's default.
+func (c Config) withConfirm() Config {
+	if c.Confirm == "" {
+		c.Confirm = ConfirmLog
+		if c.logMayVanish() {
+			c.Confirm = ConfirmStored
+		}
+	}
 	return c
 }
 
@@ -90,8 +120,14 @@ func (c Config) Validate() error {
 	if c.Auth.Mode == auth.ModeDev && !loopback(c.Listen) {
 		errs = append(errs, fmt.Errorf("--listen %s: dev authentication makes every caller an administrator, so it only listens on loopback; use --auth databricks", c.Listen))
 	}
-	if c.Target != Standalone && c.NATS.URL == "" {
-		errs = append(errs, errors.New("NATS_URL: is required (only standalone brings its own NATS)"))
+	if c.Target != Standalone && c.Target != All && c.NATS.URL == "" {
+		errs = append(errs, errors.New("NATS_URL: is required (only standalone and all bring their own NATS)"))
+	}
+	switch {
+	case c.Confirm != "" && c.Confirm != ConfirmLog && c.Confirm != ConfirmStored:
+		errs = append(errs, fmt.Errorf("--confirm %s: must be log or stored", c.Confirm))
+	case c.logMayVanish() && c.Confirm == ConfirmLog:
+		errs = append(errs, errors.New("--confirm log: needs NATS_URL; the log inside `all` is on a disk that may not last, so 202 waits for the database"))
 	}
 	usesDatabase := c.Target != Ingest
 	if usesDatabase && c.Target != Standalone && c.Database.URL == "" && os.Getenv("PGHOST") == "" {

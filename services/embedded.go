@@ -15,15 +15,20 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
-// embeddedParts starts the log and the database inside the process, each unless
-// the configuration names one outside. They start before everything that uses
-// them and stop after it.
-var embeddedParts = fx.Module("embedded parts", fx.Provide(lockData, startLog, startDatabase))
+// The log and the database inside the process, each unless the configuration
+// names one outside. They start before everything that uses them and stop after it.
+var (
+	logInside      = fx.Module("log inside", fx.Provide(lockData, startLog))
+	databaseInside = fx.Module("database inside", fx.Provide(startDatabase))
+)
 
 // dataLock is held as long as this process uses its data directory.
 type dataLock struct{}
 
 func lockData(lc fx.Lifecycle, cfg Config) (dataLock, error) {
+	if cfg.Target == All && cfg.NATS.URL != "" {
+		return dataLock{}, nil // nothing is kept there
+	}
 	release, err := embedded.LockDataDir(cfg.DataDir)
 	if err != nil {
 		return dataLock{}, err
@@ -39,7 +44,9 @@ func startLog(lc fx.Lifecycle, cfg Config, log *slog.Logger, _ dataLock) (embedd
 	if cfg.NATS.URL != "" {
 		return embeddedLog{}, nil
 	}
-	server, err := embedded.StartNATS(embedded.NATSConfig{DataDir: cfg.DataDir}, log)
+	// A log that only passes events on to the database needs no fsync: 202 waits
+	// for the database.
+	server, err := embedded.StartNATS(embedded.NATSConfig{DataDir: cfg.DataDir, RelaxedSync: cfg.Confirm == ConfirmStored}, log)
 	if err != nil {
 		return embeddedLog{}, err
 	}

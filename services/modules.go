@@ -129,7 +129,12 @@ func connectLog(in logIn) (*nats.Conn, jetstream.JetStream, error) {
 	return nc, js, nil
 }
 
-func newPublisher(js jetstream.JetStream) *stream.Publisher { return stream.NewPublisher(js) }
+func newPublisher(cfg Config, nc *nats.Conn, js jetstream.JetStream) (*stream.Publisher, error) {
+	if cfg.Confirm == ConfirmStored {
+		return stream.NewConfirmingPublisher(js, nc, confirmTimeout)
+	}
+	return stream.NewPublisher(js), nil
+}
 
 // shapeLog brings the streams into their shape, at once if NATS is there and
 // in the background until it is.

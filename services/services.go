@@ -20,7 +20,8 @@ import (
 // Target is what one process is to be.
 type Target string
 
-// The targets. Standalone is All, with the log and the database inside.
+// The targets. All has the log inside unless NATS_URL names one outside;
+// Standalone has the database inside as well.
 const (
 	Standalone Target = "standalone"
 	All        Target = "all"
@@ -30,15 +31,16 @@ const (
 	Aggregate  Target = "aggregate"
 )
 
-// targets says which modules each target is made of: the architecture, on one
-// screen. Modules further down may use those further up.
+// targets maps each target to the modules it is made of: the architecture, on one
+// screen. Modules further down may use those further up, start after them and stop
+// before them: web is last, so that its requests are answered before the rest stops.
 var targets = map[Target][]fx.Option{
-	Ingest:     {operations, eventLog, identity, web, ingest.Module, ownMetrics},
-	Writer:     {operations, eventLog, database, web, writer.Module},
-	Query:      {operations, keyLog, database, identity, web, query.Module, dashboard, ownMetrics},
-	Aggregate:  {operations, keyLog, database, identity, web, aggregate.Module},
-	All:        {operations, eventLog, database, identity, web, ingest.Module, writer.Module, query.Module, aggregate.Module, dashboard, ownMetrics},
-	Standalone: {embeddedParts, operations, eventLog, database, identity, web, ingest.Module, writer.Module, query.Module, aggregate.Module, dashboard, ownMetrics},
+	Ingest:     {operations, eventLog, identity, ingest.Module, ownMetrics, web},
+	Writer:     {operations, eventLog, database, writer.Module, web},
+	Query:      {operations, keyLog, database, identity, query.Module, dashboard, ownMetrics, web},
+	Aggregate:  {operations, keyLog, database, identity, aggregate.Module, web},
+	All:        {logInside, operations, eventLog, database, identity, writer.Module, ingest.Module, query.Module, aggregate.Module, dashboard, ownMetrics, web},
+	Standalone: {logInside, databaseInside, operations, eventLog, database, identity, writer.Module, ingest.Module, query.Module, aggregate.Module, dashboard, ownMetrics, web},
 }
 
 // Targets lists the targets by name.
@@ -58,6 +60,7 @@ func Options(target Target, cfg Config, log *slog.Logger) ([]fx.Option, error) {
 		return nil, fmt.Errorf("no target %q: there are %v", target, Targets())
 	}
 	cfg.Target = target
+	cfg = cfg.withConfirm()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
