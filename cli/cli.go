@@ -29,7 +29,7 @@ type cli struct {
 	LogFormat string `help:"text or json." default:"text" enum:"text,json" env:"LAKEPULSE_LOG_FORMAT"`
 
 	Standalone standaloneCmd `cmd:"" help:"Every role in one process, with NATS and Postgres inside unless they are named."`
-	All        allCmd        `cmd:"" help:"Every role in one process, with NATS and Postgres outside."`
+	All        allCmd        `cmd:"" help:"Every role in one process, with Postgres outside, and NATS inside unless NATS_URL names one."`
 	Ingest     ingestCmd     `cmd:"" help:"Take events in: HTTP and OTLP to the event log."`
 	Writer     writerCmd     `cmd:"" help:"Store what the event log holds."`
 	Query      queryCmd      `cmd:"" help:"Answer the dashboard and the admin API."`

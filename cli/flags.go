@@ -62,6 +62,7 @@ type serveFlags struct {
 	AckWait    time.Duration `name:"writer-ack-wait" help:"When the messages of a writer that died go to another." default:"30s" env:"LAKEPULSE_WRITER_ACK_WAIT"`
 	Host       string        `name:"databricks-host" help:"The workspace that says who a token belongs to." env:"DATABRICKS_HOST" placeholder:"URL"`
 	Schedule   bool          `help:"Do the daily run at 02:00 UTC here, without a Databricks job." env:"LAKEPULSE_SCHEDULE"`
+	Confirm    string        `help:"When ingest answers 202: log (durable in the event log) or stored (committed to the database). Default: log; stored where all brings its own log." env:"LAKEPULSE_CONFIRM" placeholder:"log|stored"`
 	CollectURL string        `name:"collect-url" help:"Where a role without the event log sends the records of itself." env:"LAKEPULSE_COLLECT_URL" placeholder:"URL"`
 	CollectKey string        `name:"collect-key" help:"The API key for that." env:"LAKEPULSE_COLLECT_KEY" placeholder:"KEY"`
 
@@ -86,6 +87,7 @@ func (f *serveFlags) config(e *env, mode string) (services.Config, error) {
 	cfg.Migrate, cfg.Writer.Workers = f.Migrate, f.Workers
 	cfg.Auth = cfg.Auth.WithEnv(e.getenv)
 	cfg.Auth.Mode, cfg.Auth.Host = auth.Mode(mode), f.Host
+	cfg.Confirm = services.Confirm(f.Confirm)
 	cfg.Collect = services.Collect{URL: f.CollectURL, Key: f.CollectKey}
 	cfg.Aggregate.Schedule = f.Schedule
 	cfg.SetRetention(f.RawRetention, f.AggregateRetention)
