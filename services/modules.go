@@ -53,7 +53,7 @@ var (
 	web = fx.Module("web", fx.Invoke(serveWeb))
 
 	// dashboard: the built pages, where no route matches.
-	dashboard = fx.Module("dashboard", fx.Provide(fx.Annotate(func() http.Handler { return query.Dashboard(dist.Dist()) }, fx.ResultTags(`name:"fallback"`))))
+	dashboard = fx.Module("dashboard", fx.Provide(fx.Annotate(func() http.Handler { return dist.Handler(dist.Dist()) }, fx.ResultTags(`name:"fallback"`))))
 
 	// ownMetrics: the product measures itself as any app would.
 	ownMetrics = fx.Module("own metrics", fx.Provide(fx.Annotate(newOwnClient, fx.ResultTags(`name:"own"`))))

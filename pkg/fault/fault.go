@@ -62,6 +62,12 @@ func Wrap(cause error, code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...), cause: cause}
 }
 
+// Refuse returns an Invalid error about a field of a request. Details name the
+// field and the rule it breaks, for programs; the message says both to people.
+func Refuse(field, rule, format string, args ...any) *Error {
+	return New(Invalid, format, args...).With("field", field).With("rule", rule)
+}
+
 // With returns a copy of e with one more detail for the caller.
 func (e *Error) With(key string, value any) *Error {
 	c := *e

@@ -20,7 +20,7 @@ const (
 
 // listUsers returns the first users of an order with what they did lately, and
 // how many in all met an error. It notes in p since when that is.
-func (v *view) listUsers(ctx context.Context, tx pgx.Tx, f filter, order string, p *api.Provenance) (users []api.UserActivity, affected int64, err error) {
+func listUsers(ctx context.Context, tx pgx.Tx, v *view, f filter, order string, p *api.Provenance) (users []api.UserActivity, affected int64, err error) {
 	spans := v.recent()
 	if len(spans) > 0 {
 		p.UsersFrom = &spans[0].from

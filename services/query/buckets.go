@@ -96,9 +96,3 @@ func (b buckets) column(s *statement, name string) *statement {
 	place := s.arg(b.starts)
 	return s.add(`(` + place + `::timestamptz[])[width_bucket(` + name + `, ` + place + `::timestamptz[])]`)
 }
-
-// Columns that say when: of raw rows and of aggregates.
-const (
-	rawTime       = `"timestamp"`
-	aggregateTime = `time_bucket`
-)

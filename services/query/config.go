@@ -53,3 +53,8 @@ func (c Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
+
+// bounds are those of the configuration that the pipeline's view needs.
+func (c Config) bounds() bounds {
+	return bounds{rawRetention: c.RawRetention, warnRows: c.WarnRows, alertRows: c.AlertRows}
+}

@@ -35,9 +35,9 @@ func (s *Service) getUsageCount(ctx context.Context, caller auth.Caller, req cou
 	user, app := caller.UserID, ""
 	switch {
 	case caller.Kind == auth.KindUser && req.user != "":
-		return nil, refuse("user_id", "only_with_key", "user_id must not be given: you may count your own events only")
+		return nil, fault.Refuse("user_id", "only_with_key", "user_id must not be given: you may count your own events only")
 	case caller.Kind != auth.KindUser && req.user == "":
-		return nil, refuse("user_id", "required", "user_id is required: an app counts the events of a user it names")
+		return nil, fault.Refuse("user_id", "required", "user_id is required: an app counts the events of a user it names")
 	case caller.Kind != auth.KindUser && caller.App == "":
 		return nil, fault.New(fault.Forbidden, "Only a user, or an app with its key, may count events")
 	case caller.Kind != auth.KindUser:
@@ -45,10 +45,9 @@ func (s *Service) getUsageCount(ctx context.Context, caller auth.Caller, req cou
 	}
 	resp := &api.UsageCount{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
 	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		var st statement
-		st.add(`SELECT count(*) FROM usage_events WHERE `).within([]span{{req.rng.start, req.rng.end}}).
-			add(` AND user_id = ?`, user).equal("app", app).equal("session_id", req.session)
-		return collect(ctx, tx, &st, "count own events", func(rows pgx.Rows) error { return rows.Scan(&resp.Count) })
+		var err error
+		resp.Count, err = countOwnEvents(ctx, tx, ownEvents{window: span{req.rng.start, req.rng.end}, user: user, app: app, session: req.session})
+		return err
 	})
 	return resp, err
 }

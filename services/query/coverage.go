@@ -29,15 +29,6 @@ type coverage struct {
 // and how many rows each was made from.
 type standing struct{ hours, days map[int64]int64 }
 
-const settledHours = `SELECT r.metric_type, r.time_bucket, r.source_rows FROM hour_receipts r
-	WHERE r.time_bucket >= ? AND r.time_bucket < ? AND NOT EXISTS
-	(SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket = r.time_bucket)`
-
-const settledDays = `SELECT r.metric_type, r.time_bucket, r.source_rows FROM day_receipts r
-	WHERE r.time_bucket >= ? AND r.time_bucket < ? AND NOT EXISTS
-	(SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket >= r.time_bucket
-	    AND m.time_bucket < r.time_bucket + interval '24 hours')`
-
 // readCoverage reads what there is between two moments.
 func readCoverage(ctx context.Context, tx pgx.Tx, from, to time.Time) (*coverage, error) {
 	c := &coverage{complete: map[event.Kind]*standing{}}
@@ -56,31 +47,16 @@ func readCoverage(ctx context.Context, tx pgx.Tx, from, to time.Time) (*coverage
 	if stored != nil {
 		c.stored = stored.UTC()
 	}
-	var hours, days statement
-	hours.add(settledHours, from.Truncate(time.Hour), to)
-	err = collect(ctx, tx, &hours, "read hour receipts", func(rows pgx.Rows) error {
-		return c.take(rows, func(s *standing) map[int64]int64 { return s.hours })
-	})
-	if err != nil {
-		return nil, err
-	}
-	days.add(settledDays, from.Truncate(day), to)
-	return c, collect(ctx, tx, &days, "read day receipts", func(rows pgx.Rows) error {
-		return c.take(rows, func(s *standing) map[int64]int64 { return s.days })
-	})
+	return c, c.readReceipts(ctx, tx, from, to)
 }
 
-func (c *coverage) take(rows pgx.Rows, set func(*standing) map[int64]int64) error {
-	var kind event.Kind
-	var at time.Time
-	var n int64
-	if err := rows.Scan(&kind, &at, &n); err != nil {
-		return err
+// readPurgeLine returns since when raw rows exist.
+func readPurgeLine(ctx context.Context, tx pgx.Tx) (time.Time, error) {
+	c, err := readCoverage(ctx, tx, time.Time{}, time.Time{})
+	if err != nil {
+		return time.Time{}, err
 	}
-	if s := c.complete[kind]; s != nil {
-		set(s)[at.Unix()] = n
-	}
-	return nil
+	return c.purged, nil
 }
 
 // settled reports whether an hour's rows all stand in its aggregates.

@@ -5,71 +5,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/api"
-	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/fault"
-	"github.com/lakepulse/lakepulse/pkg/httpapi"
 )
-
-func (s *Service) deadLetters() httpapi.Route {
-	return httpapi.Endpoint[int, *api.DeadLetterList]{
-		Method: http.MethodGet, Path: "/api/v1/pipeline/dead", Access: httpapi.Admin,
-		Decode: func(r *http.Request) (int, error) {
-			p := &params{q: r.URL.Query()}
-			return p.limit(100), p.err
-		},
-		Execute: func(ctx context.Context, _ auth.Caller, limit int) (*api.DeadLetterList, error) {
-			letters, err := s.letters(ctx)
-			resp := &api.DeadLetterList{Count: letters.Count, DeadLetters: []api.DeadLetter{}}
-			for _, l := range letters.Letters[:min(limit, len(letters.Letters))] {
-				resp.DeadLetters = append(resp.DeadLetters, l.describe())
-			}
-			return resp, err
-		},
-	}.Route()
-}
-
-func (s *Service) deadLetter() httpapi.Route {
-	return httpapi.Endpoint[int64, *api.DeadLetterContent]{
-		Method: http.MethodGet, Path: "/api/v1/pipeline/dead/{sequence}", Access: httpapi.Admin,
-		Decode: func(r *http.Request) (int64, error) {
-			n, err := strconv.ParseInt(r.PathValue("sequence"), 10, 64)
-			if err != nil || n < 1 {
-				return 0, refuse("sequence", "positive", "sequence must be a positive number")
-			}
-			return n, nil
-		},
-		Execute: func(ctx context.Context, _ auth.Caller, sequence int64) (*api.DeadLetterContent, error) {
-			letters, err := s.letters(ctx)
-			if err != nil {
-				return nil, err
-			}
-			for _, l := range letters.Letters {
-				if l.Sequence == sequence {
-					return l.content(), nil
-				}
-			}
-			return nil, fault.New(fault.NotFound, "Dead letter %d is not among those kept here", sequence)
-		},
-	}.Route()
-}
-
-func (s *Service) letters(ctx context.Context) (letterBody, error) {
-	var letters letterBody
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		parts, err := readParts(ctx, tx)
-		letters = readLetters(parts)
-		return err
-	})
-	return letters, err
-}
 
 // letterBody is what the writers say of the dead letters: how many there are,
 // and some of them.
@@ -93,7 +36,32 @@ type letter struct {
 	Raw              []byte              `json:"raw"`     // the first bytes, where not
 }
 
-// readLetters returns the dead letters, newest first.
+// readDeadLetters returns the dead letters, newest first.
+func readDeadLetters(ctx context.Context, tx pgx.Tx) (letterBody, error) {
+	parts, err := readParts(ctx, tx)
+	return readLetters(parts), err
+}
+
+// list returns the first of the letters, and how many there are in all.
+func (b letterBody) list(limit int) *api.DeadLetterList {
+	list := &api.DeadLetterList{Count: b.Count, DeadLetters: []api.DeadLetter{}}
+	for _, l := range b.Letters[:min(limit, len(b.Letters))] {
+		list.DeadLetters = append(list.DeadLetters, l.describe())
+	}
+	return list
+}
+
+// find returns the content of the letter with a sequence.
+func (b letterBody) find(sequence int64) (*api.DeadLetterContent, error) {
+	for _, l := range b.Letters {
+		if l.Sequence == sequence {
+			return l.content(), nil
+		}
+	}
+	return nil, fault.New(fault.NotFound, "Dead letter %d is not among those kept here", sequence)
+}
+
+// readLetters finds the dead letters among what the parts say.
 func readLetters(parts []part) letterBody {
 	var body letterBody
 	for _, p := range parts {
@@ -107,7 +75,7 @@ func readLetters(parts []part) letterBody {
 }
 
 func (l letter) describe() api.DeadLetter {
-	d := api.DeadLetter{Sequence: l.Sequence, Reason: l.Reason, FirstSeen: l.FirstSeen.UTC(), Subject: or(l.OriginalSubject, l.Subject),
+	d := api.DeadLetter{Sequence: l.Sequence, Reason: l.Reason, FirstSeen: l.FirstSeen.UTC(), Subject: cmp.Or(l.OriginalSubject, l.Subject),
 		Size: max(l.Size, l.Bytes), CodeVersion: optional(l.CodeVersion)}
 	if l.OriginalSequence > 0 {
 		d.OriginalSequence = &l.OriginalSequence
@@ -133,12 +101,4 @@ func (l letter) content() *api.DeadLetterContent {
 	truncated := int64(len(l.Raw)) < c.DeadLetter.Size
 	c.Truncated = &truncated
 	return c
-}
-
-// or is value, or otherwise in its place where it is "".
-func or(value, otherwise string) string {
-	if value == "" {
-		return otherwise
-	}
-	return value
 }

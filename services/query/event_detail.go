@@ -17,8 +17,8 @@ func (s *Service) eventDetail() httpapi.Route {
 		Method: http.MethodGet, Path: "/api/v1/metrics/event", Access: httpapi.Admin,
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
-			req := seriesRequest{rng: rng, metric: api.MetricTypeUsage, exact: p.boolean("exact"),
-				filter: filter{app: p.app(), eventType: p.required("event_type", 100)}}
+			req := seriesRequest{rng: rng, exact: p.boolean("exact"), seriesQuestion: seriesQuestion{
+				metric: api.MetricTypeUsage, filter: filter{app: p.app(), eventType: p.required("event_type", 100)}}}
 			req.interval, req.zone = p.interval(rng)
 			return req, p.err
 		},
@@ -28,9 +28,9 @@ func (s *Service) eventDetail() httpapi.Route {
 
 func (s *Service) getEventDetail(ctx context.Context, _ auth.Caller, req seriesRequest) (*api.EventDetail, error) {
 	resp := &api.EventDetail{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end,
-		App: optional(req.filter.app), EventType: req.filter.eventType}
+		App: req.filter.namedApp(), EventType: req.filter.eventType}
 	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := s.look(ctx, tx, req.rng, req.exact, false)
+		v, err := openView(ctx, tx, question{rng: req.rng, exact: req.exact, now: s.now()})
 		if err != nil {
 			return err
 		}
@@ -47,11 +47,11 @@ func (s *Service) getEventDetail(ctx context.Context, _ auth.Caller, req seriesR
 		if err != nil {
 			return err
 		}
-		current, err := s.usersThisHour(ctx, tx, req.filter.app, false)
+		current, err := usersThisHour(ctx, tx, s.now(), req.filter.app, false)
 		if err != nil {
 			return err
 		}
-		series, err := v.series(ctx, tx, req, b)
+		series, err := v.series(ctx, tx, req.seriesQuestion, b)
 		if err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (s *Service) getEventDetail(ctx context.Context, _ auth.Caller, req seriesR
 		resp.Metrics.UniqueUsers, resp.Metrics.ActiveUsersCurrentHour = users.events.count(), current
 		resp.Pages, resp.Elements, resp.Interval, resp.DataPoints = tally.pages, tally.elements, b.interval, series.list(v, b)
 		resp.Sources = v.provenance(tally.n, false, read)
-		resp.Users, _, err = v.listUsers(ctx, tx, req.filter, byEvents, &resp.Sources)
+		resp.Users, _, err = listUsers(ctx, tx, v, req.filter, byEvents, &resp.Sources)
 		return err
 	})
 	return resp, err

@@ -48,7 +48,7 @@ func (t *eventTally) metrics() api.UsageMetrics {
 }
 
 // pageType is the type whose events are counted by page.
-func (f filter) pageType() string {
+func pageType(f filter) string {
 	if f.eventType != "" {
 		return f.eventType
 	}
@@ -70,7 +70,7 @@ func tallyEvents(ctx context.Context, tx pgx.Tx, r reading, f filter, lists bool
 	if err := t.addRaw(ctx, tx, r.raw, f); err != nil || !lists {
 		return t, err
 	}
-	pages := filter{app: f.app, eventType: f.pageType()}
+	pages := filter{app: f.app, eventType: pageType(f)}
 	if err := countEventsBy(ctx, tx, r.raw, pages, "page_name", maxPages, t.pages); err != nil {
 		return nil, err
 	}
@@ -98,19 +98,9 @@ func most(counts map[string]int64, n int) map[string]int64 {
 }
 
 func (t *eventTally) addAggregates(ctx context.Context, tx pgx.Tx, r reading, f filter, lists bool) error {
-	var st statement
-	st.aggregates(byKey, event.KindUsage, f, r, func() {
-		st.add(`event_type, sample_count, success_count, failure_count`)
-		if lists {
-			st.add(`, CASE WHEN event_type = ? THEN aggregated_values->'event_count_by_page' END,
-				aggregated_values->'event_count_by_element'`, f.pageType())
-		} else {
-			st.add(`, NULL, NULL`)
-		}
-	})
 	var name string
 	var n, succeeded, failed int64
-	return collect(ctx, tx, &st, "merge events", func(rows pgx.Rows) error {
+	return collect(ctx, tx, eventPartsStatement(f, r, lists), "merge events", func(rows pgx.Rows) error {
 		if err := rows.Scan(&name, &n, &succeeded, &failed, nil, nil); err != nil {
 			return err
 		}
@@ -173,14 +163,7 @@ func countEventsBy(ctx context.Context, tx pgx.Tx, spans []span, f filter, colum
 // A pair may come more than once.
 func countEventsOver(ctx context.Context, tx pgx.Tx, r reading, f filter, b buckets, each func(bucket time.Time, name string, n int64)) error {
 	var st statement
-	some := false
-	if r.aggregated() {
-		st.add(`SELECT bucket, event_type, sum(sample_count)::bigint FROM (`)
-		some = st.aggregates(byKey, event.KindUsage, f, r, func() {
-			b.column(&st, aggregateTime).add(` AS bucket, event_type, sample_count`)
-		})
-		st.add(`) AS part GROUP BY 1, 2`)
-	}
+	some := selectEventCounts(&st, f, r, b)
 	if len(r.raw) > 0 {
 		if some {
 			st.add(` UNION ALL `)

@@ -203,16 +203,16 @@ func TestExportBreaksOffWhenItsRowsArePurged(t *testing.T) {
 	b.requests(list...)
 	s, err := New(Params{Pool: b.pool, Log: testkit.Logger(t), Clock: b.clock.Now, Config: DefaultConfig()})
 	require.NoError(t, err)
-	req := exportRequest{rng: timeRange{start: before(day), end: moment}, kind: event.KindPerformance}
+	q := exportQuestion{rng: timeRange{start: before(day), end: moment}, kind: event.KindPerformance}
 	ctx := context.WithoutCancel(t.Context())
-	at, n := cursor{from: req.rng.start}, 0
+	at, n := startExport(q), 0
 	for n == 0 {
-		page, next, err := s.readExport(ctx, req, at, at.from.Equal(req.rng.start))
+		page, next, err := s.readExport(ctx, q, at)
 		require.NoError(t, err)
 		at, n = next, len(page)
 	}
 	require.Equal(t, exportPage, n)
 	b.exec(`UPDATE purge_line SET purged_before = $1`, before(10*time.Hour).Truncate(time.Hour))
-	_, _, err = s.readExport(ctx, req, at, false)
+	_, _, err = s.readExport(ctx, q, at)
 	require.ErrorContains(t, err, "purged")
 }

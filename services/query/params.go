@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lakepulse/lakepulse/api"
+	"github.com/lakepulse/lakepulse/pkg/fault"
 )
 
 // params reads query parameters. The first rule that is broken stays in err and
@@ -44,11 +45,11 @@ func (p *params) text(name string, most int) string {
 	v := p.q.Get(name)
 	switch {
 	case v == "":
-		p.fail(refuse(name, "empty", "%s must not be empty", name))
+		p.fail(fault.Refuse(name, "empty", "%s must not be empty", name))
 	case !utf8.ValidString(v) || strings.ContainsRune(v, 0):
-		p.fail(refuse(name, "text", "%s must be text in UTF-8 without NUL", name))
+		p.fail(fault.Refuse(name, "text", "%s must be text in UTF-8 without NUL", name))
 	case utf8.RuneCountInString(v) > most:
-		p.fail(refuse(name, "too_long", "%s must not be longer than %d characters", name, most))
+		p.fail(fault.Refuse(name, "too_long", "%s must not be longer than %d characters", name, most))
 	default:
 		return v
 	}
@@ -58,7 +59,7 @@ func (p *params) text(name string, most int) string {
 // required is text that must be there.
 func (p *params) required(name string, most int) string {
 	if p.err == nil && !p.q.Has(name) {
-		p.fail(refuse(name, "required", "%s is required", name))
+		p.fail(fault.Refuse(name, "required", "%s is required", name))
 	}
 	return p.text(name, most)
 }
@@ -73,7 +74,7 @@ func (p *params) boolean(name string) bool {
 	case "false":
 		return false
 	}
-	p.fail(refuse(name, "boolean", "%s must be true or false", name))
+	p.fail(fault.Refuse(name, "boolean", "%s must be true or false", name))
 	return false
 }
 
@@ -83,7 +84,7 @@ func (p *params) limit(standard int) int {
 	}
 	n, err := strconv.Atoi(p.q.Get("limit"))
 	if err != nil || n < 1 || n > 1000 {
-		p.fail(refuse("limit", "1_to_1000", "limit must be a number from 1 to 1000"))
+		p.fail(fault.Refuse("limit", "1_to_1000", "limit must be a number from 1 to 1000"))
 		return standard
 	}
 	return n
@@ -100,7 +101,7 @@ func choice[T ~string](p *params, name string, standard T, allowed ...T) T {
 		for i, a := range allowed {
 			names[i] = string(a)
 		}
-		p.fail(refuse(name, "unknown", "%s must be one of %s", name, strings.Join(names, ", ")))
+		p.fail(fault.Refuse(name, "unknown", "%s must be one of %s", name, strings.Join(names, ", ")))
 		return standard
 	}
 	return v
@@ -114,18 +115,10 @@ func (p *params) zone() *time.Location {
 	}
 	loc, err := time.LoadLocation(name)
 	if err != nil || name == "Local" { // Local would be the server's zone, which says nothing to anybody
-		p.fail(refuse("time_zone", "iana", "time_zone must be an IANA name, such as Europe/Berlin"))
+		p.fail(fault.Refuse("time_zone", "iana", "time_zone must be an IANA name, such as Europe/Berlin"))
 		return time.UTC
 	}
 	return loc
-}
-
-// filter narrows a question; "" is everything.
-type filter struct {
-	app       string
-	endpoint  string
-	method    string
-	eventType string
 }
 
 func (p *params) app() string { return p.text("app", 100) }
@@ -144,7 +137,7 @@ func (p *params) eventFilter() filter {
 func (p *params) interval(rng timeRange) (api.Interval, *time.Location) {
 	iv := choice(p, "interval", "", api.Interval5Min, api.IntervalHourly, api.IntervalDaily)
 	if iv == api.Interval5Min && rng.length() > day {
-		p.fail(refuse("interval", "too_fine", "interval must be hourly or daily for a range of more than 24 hours"))
+		p.fail(fault.Refuse("interval", "too_fine", "interval must be hourly or daily for a range of more than 24 hours"))
 	}
 	return iv, p.zone()
 }

@@ -95,10 +95,34 @@ func (t *requestTally) describe(p *api.DataPoint) {
 // endpointKey is what requests are told apart by.
 type endpointKey struct{ app, endpoint, method string }
 
+// endpoints tallies the requests of the view, in all and per endpoint.
+func (v *view) endpoints(ctx context.Context, tx pgx.Tx, f filter) (total *requestTally, byEndpoint map[endpointKey]*requestTally, err error) {
+	err = v.evenly(func() error {
+		total, byEndpoint, err = tallyEndpoints(ctx, tx, v.whole(event.KindPerformance), f)
+		if err != nil || !v.sharp {
+			return err
+		}
+		return sharpenEndpoints(ctx, tx, v.all(), f, total, byEndpoint)
+	})
+	return total, byEndpoint, err
+}
+
+// requests tallies the requests of the view.
+func (v *view) requests(ctx context.Context, tx pgx.Tx, f filter) (total *requestTally, err error) {
+	err = v.evenly(func() error {
+		total, err = tallyRequests(ctx, tx, v.whole(event.KindPerformance), f)
+		if err != nil || !v.sharp {
+			return err
+		}
+		return sharpen(ctx, tx, v.all(), f, []*requestTally{total})
+	})
+	return total, err
+}
+
 // tallyEndpoints tallies the requests of a reading, in all and per endpoint.
 func tallyEndpoints(ctx context.Context, tx pgx.Tx, r reading, f filter) (*requestTally, map[endpointKey]*requestTally, error) {
 	total, byEndpoint := new(requestTally), map[endpointKey]*requestTally{}
-	st := mergeable(byKey, r, f, column(`app`, `app`), column(`endpoint_path`, `endpoint`), column(`method`, `method`))
+	st := mergeable(byKey, r, f, endpointColumns...)
 	var k endpointKey
 	err := collectParts(ctx, tx, st, "tally endpoints", []any{&k.app, &k.endpoint, &k.method}, func(p *requestPart) error {
 		if byEndpoint[k] == nil {

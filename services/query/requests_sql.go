@@ -7,16 +7,12 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
-// Columns of a part that can be merged: of an aggregate, and of the raw rows of
-// one histogram bucket. The histogram comes last. A bucket is a histogram of one
-// word: putting them together costs Postgres more, which sorts for it, than Go.
+// Columns of a part that can be merged, of the raw rows of one histogram bucket,
+// in the order of selectRequestParts. A bucket is a histogram of one word: putting
+// them together costs Postgres more, which sorts for it, than Go.
 const (
-	aggregateColumns = `sample_count, error_count, anonymous_count, response_time_sum, response_time_min, response_time_max, histogram`
-
 	rawColumns = `n, errors, anonymous, total, least, greatest, histogram_word(bucket, n)`
 
 	rawBucketColumns = `response_time_bucket(response_time_ms) AS bucket, count(*) AS n, count(*) FILTER (WHERE status_code >= 400) AS errors,
@@ -35,25 +31,11 @@ func column(aggregate, raw string) keyColumn {
 	}
 }
 
-// keyColumn is the bucket as a key.
-func (b buckets) keyColumn() keyColumn {
-	return keyColumn{
-		aggregate: func(s *statement) { b.column(s, aggregateTime) },
-		raw:       func(s *statement) { b.column(s, rawTime) },
-	}
-}
-
 // mergeable returns a statement whose rows are a key and a part that can be
 // merged: the aggregates of the reading, and its raw rows in the same shape.
 func mergeable(t tier, r reading, f filter, key ...keyColumn) *statement {
 	var st statement
-	some := st.aggregates(t, event.KindPerformance, f, r, func() {
-		for _, k := range key {
-			k.aggregate(&st)
-			st.add(`, `)
-		}
-		st.add(aggregateColumns)
-	})
+	some := selectRequestParts(&st, t, f, r, key...)
 	if len(r.raw) == 0 {
 		return &st
 	}

@@ -21,7 +21,7 @@ type Params struct {
 // Service answers the admin API. It holds no state of its own: any number of
 // instances may run.
 type Service struct {
-	store  store
+	store  *store
 	log    *slog.Logger
 	clock  func() time.Time
 	config Config
@@ -33,7 +33,7 @@ func New(p Params) (*Service, error) {
 		return nil, fmt.Errorf("query: %w", err)
 	}
 	return &Service{
-		store:  store{pool: p.Pool, timeout: p.Config.Timeout},
+		store:  newStore(p.Pool, p.Config.Timeout),
 		log:    p.Log.With("component", "query"),
 		clock:  p.Clock,
 		config: p.Config,

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -109,7 +110,7 @@ func (b *bundle) requests(list ...event.Performance) {
 	b.t.Helper()
 	rows := make([][]any, len(list))
 	for i, p := range list {
-		p.App, p.Endpoint, p.Method = or(p.App, "shop"), or(p.Endpoint, "/orders"), or(p.Method, "GET")
+		p.App, p.Endpoint, p.Method = cmp.Or(p.App, "shop"), cmp.Or(p.Endpoint, "/orders"), cmp.Or(p.Method, "GET")
 		if p.StatusCode == 0 {
 			p.StatusCode = 200
 		}
@@ -126,8 +127,8 @@ func (b *bundle) events(list ...event.Usage) {
 	b.t.Helper()
 	rows := make([][]any, len(list))
 	for i, u := range list {
-		rows[i] = []any{uuid.New(), u.Timestamp, u.Timestamp, or(u.App, "shop"), or(u.EventType, event.TypePageView),
-			or(u.UserID, "ada"), u.Success, null(u.PageName), null(u.ElementID), null(u.SessionID), null(u.InteractionID), u.Metadata}
+		rows[i] = []any{uuid.New(), u.Timestamp, u.Timestamp, cmp.Or(u.App, "shop"), cmp.Or(u.EventType, event.TypePageView),
+			cmp.Or(u.UserID, "ada"), u.Success, null(u.PageName), null(u.ElementID), null(u.SessionID), null(u.InteractionID), u.Metadata}
 		b.partition("usage_events", u.Timestamp)
 	}
 	b.copyIn("usage_events", []string{"id", "timestamp", "received_at", "app", "event_type", "user_id", "success", "page_name",

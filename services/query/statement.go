@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
 // statement is SQL in the making. Values only ever enter as parameters; the
@@ -34,10 +36,21 @@ func (s *statement) arg(v any) string {
 
 func (s *statement) String() string { return s.text.String() }
 
+// rawTime is the column of raw rows that says when.
+const rawTime = `"timestamp"`
+
 // span is a stretch of time, from inclusive, to exclusive.
 type span struct{ from, to time.Time }
 
 func (s span) empty() bool { return !s.from.Before(s.to) }
+
+// rawTable returns the table of a kind's raw rows.
+func rawTable(kind event.Kind) string {
+	if kind == event.KindUsage {
+		return "usage_events"
+	}
+	return "performance_metrics"
+}
 
 // within appends the condition that rows of a raw table lie in one of the spans.
 func (s *statement) within(spans []span) *statement { return s.in(rawTime, spans) }
@@ -56,6 +69,22 @@ func (s *statement) in(column string, spans []span) *statement {
 		s.add(column+" >= ? AND "+column+" < ?", sp.from, sp.to)
 	}
 	return s.add(")")
+}
+
+// filter narrows a question; "" is everything.
+type filter struct {
+	app       string
+	endpoint  string
+	method    string
+	eventType string
+}
+
+// namedApp returns the app, nil where the filter names none.
+func (f filter) namedApp() *string {
+	if f.app == "" {
+		return nil
+	}
+	return &f.app
 }
 
 // requestsOf appends what narrows requests to the filter.

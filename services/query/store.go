@@ -26,6 +26,11 @@ type store struct {
 	timeout time.Duration
 }
 
+// newStore returns a store whose snapshots end after the timeout.
+func newStore(pool *pgxpool.Pool, timeout time.Duration) *store {
+	return &store{pool: pool, timeout: timeout}
+}
+
 // snapshot runs f on one moment of the database, for no longer than the timeout.
 // What f returns passes through if it is a *fault.Error; any other failure is
 // the database's and becomes the 503 of the contract.

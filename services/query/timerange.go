@@ -11,22 +11,6 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/fault"
 )
 
-const day = 24 * time.Hour
-
-// timeRange is the span a question is about: start inclusive, end exclusive,
-// UTC, in whole microseconds as Postgres keeps them.
-type timeRange struct {
-	name       api.TimeRangeName
-	start, end time.Time
-}
-
-func (r timeRange) length() time.Duration { return r.end.Sub(r.start) }
-
-// before returns the period of the same length that ends where r starts.
-func (r timeRange) before() timeRange {
-	return timeRange{name: r.name, start: r.start.Add(-r.length()), end: r.start}
-}
-
 var presets = map[string]time.Duration{"24h": day, "7d": 7 * day, "30d": 30 * day, "90d": 90 * day}
 
 // parseRange reads time_range, or start and end, by the rules every metrics
@@ -42,7 +26,7 @@ func parseRange(q url.Values, now time.Time, retention time.Duration) (timeRange
 	}
 	length, known := presets[name]
 	if !known {
-		return timeRange{}, refuse("time_range", "unknown", "time_range must be one of 24h, 7d, 30d, 90d")
+		return timeRange{}, fault.Refuse("time_range", "unknown", "time_range must be one of 24h, 7d, 30d, 90d")
 	}
 	r := timeRange{name: api.TimeRangeName(name), start: now.Add(-length), end: now}
 	if r.start.Before(oldest(now, retention)) {
@@ -53,11 +37,11 @@ func parseRange(q url.Values, now time.Time, retention time.Duration) (timeRange
 
 func parseCustom(q url.Values, now time.Time, retention time.Duration) (timeRange, error) {
 	if q.Has("time_range") {
-		return timeRange{}, refuse("time_range", "not_together", "time_range must not be given together with start and end")
+		return timeRange{}, fault.Refuse("time_range", "not_together", "time_range must not be given together with start and end")
 	}
 	for _, field := range []string{"start", "end"} {
 		if !q.Has(field) {
-			return timeRange{}, refuse(field, "both_needed", "start and end must be given together: %s is missing", field)
+			return timeRange{}, fault.Refuse(field, "both_needed", "start and end must be given together: %s is missing", field)
 		}
 	}
 	start, err := parseTime(q, "start")
@@ -69,22 +53,22 @@ func parseCustom(q url.Values, now time.Time, retention time.Duration) (timeRang
 		return timeRange{}, err
 	}
 	r := timeRange{name: api.RangeNameCustom, start: start, end: end}
-	return r, r.check(now, retention)
+	return r, checkRange(r, now, retention)
 }
 
-// check holds a custom range against the rules. Events may be stamped up to
+// checkRange holds a custom range against the rules. Events may be stamped up to
 // event.MaxAhead in the future, so a range may reach as far; that also forgives
 // a browser whose clock runs ahead.
-func (r timeRange) check(now time.Time, retention time.Duration) error {
+func checkRange(r timeRange, now time.Time, retention time.Duration) error {
 	switch latest := now.Add(event.MaxAhead); {
 	case !r.start.Before(r.end):
-		return refuse("start", "start_after_end", "start must be before end")
+		return fault.Refuse("start", "start_after_end", "start must be before end")
 	case r.start.After(latest):
-		return refuse("start", "in_the_future", "start must not be in the future")
+		return fault.Refuse("start", "in_the_future", "start must not be in the future")
 	case r.end.After(latest):
-		return refuse("end", "in_the_future", "end must not be in the future")
+		return fault.Refuse("end", "in_the_future", "end must not be in the future")
 	case r.length() > MaxRange:
-		return refuse("end", "over_90_days", "the range from start to end must not be over 90 days")
+		return fault.Refuse("end", "over_90_days", "the range from start to end must not be over 90 days")
 	case r.start.Before(oldest(now, retention)):
 		return refuseOld("start", retention)
 	}
@@ -102,17 +86,13 @@ func parseTime(q url.Values, field string) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, q.Get(field))
 	// Postgres counts from 4713 BC and JSON ends with the year 9999.
 	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
-		return time.Time{}, refuse(field, "rfc3339", "%s must be a time in RFC 3339 format, such as 2026-01-31T14:00:00Z", field)
+		return time.Time{}, fault.Refuse(field, "rfc3339", "%s must be a time in RFC 3339 format, such as 2026-01-31T14:00:00Z", field)
 	}
 	return t.UTC().Truncate(time.Microsecond), nil
 }
 
-func refuse(field, rule, format string, args ...any) *fault.Error {
-	return fault.New(fault.Invalid, format, args...).With("field", field).With("rule", rule)
-}
-
 func refuseOld(field string, retention time.Duration) *fault.Error {
-	return refuse(field, "older_than_retention", "%s must not be older than the retention of %s", field, spell(retention))
+	return fault.Refuse(field, "older_than_retention", "%s must not be older than the retention of %s", field, spell(retention))
 }
 
 // spell writes a duration the way people say it: days where it is whole days.

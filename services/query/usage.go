@@ -41,7 +41,7 @@ func (s *Service) usage() httpapi.Route {
 func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest) (*api.Usage, error) {
 	resp := &api.Usage{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
 	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := s.look(ctx, tx, req.rng, req.exact, req.compare)
+		v, err := openView(ctx, tx, question{rng: req.rng, exact: req.exact, compare: req.compare, now: s.now()})
 		if err != nil {
 			return err
 		}
@@ -53,14 +53,14 @@ func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest)
 		if err != nil {
 			return err
 		}
-		current, err := s.usersThisHour(ctx, tx, req.filter.app, req.anonymous)
+		current, err := usersThisHour(ctx, tx, s.now(), req.filter.app, req.anonymous)
 		if err != nil {
 			return err
 		}
 		resp.Interval, resp.Metrics = b.interval, tally.metrics()
 		resp.Metrics.ActiveUsersCurrentHour = current
 		resp.EventDistribution, resp.PageViews, resp.Elements = tally.byType, tally.pages, tally.elements
-		if err = v.addUsers(ctx, tx, req, b, tally.n, resp); err != nil || !req.compare {
+		if err = addUsersOf(ctx, tx, v, req, b, tally.n, resp); err != nil || !req.compare {
 			return err
 		}
 		resp.Previous, err = s.previousUsage(ctx, tx, v, req, current)
@@ -69,9 +69,9 @@ func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest)
 	return resp, err
 }
 
-// addUsers adds who had the n events of the answer: how many, and where they are
+// addUsersOf adds who had the n events of the answer: how many, and where they are
 // wanted how many when, and who.
-func (v *view) addUsers(ctx context.Context, tx pgx.Tx, req usageRequest, b buckets, n int64, resp *api.Usage) (err error) {
+func addUsersOf(ctx context.Context, tx pgx.Tx, v *view, req usageRequest, b buckets, n int64, resp *api.Usage) (err error) {
 	if !req.users {
 		r := v.whole(event.KindUsage)
 		who, err := crowds(ctx, tx, crowdQuestion{events: r, filter: req.filter}, nil)
@@ -79,47 +79,23 @@ func (v *view) addUsers(ctx context.Context, tx pgx.Tx, req usageRequest, b buck
 		resp.Metrics.UniqueUsers = who.events.count()
 		return err
 	}
-	who, points, err := v.activeOver(ctx, tx, req, b)
+	who, points, err := v.activeOver(ctx, tx, req.filter, req.anonymous, b)
 	if err != nil {
 		return err
 	}
 	resp.ActiveUsers, resp.Sources = points, v.provenance(n, false, v.over(event.KindUsage, b))
 	resp.Metrics.UniqueUsers = who.events.count()
-	resp.TopUsers, _, err = v.listUsers(ctx, tx, req.filter, byActivity, &resp.Sources)
+	resp.TopUsers, _, err = listUsers(ctx, tx, v, req.filter, byActivity, &resp.Sources)
 	return err
-}
-
-// activeOver counts the distinct users per bucket, oldest first, and returns
-// those of all buckets.
-func (v *view) activeOver(ctx context.Context, tx pgx.Tx, req usageRequest, b buckets) (*crowd, []api.ActiveUsersPoint, error) {
-	points := []api.ActiveUsersPoint{}
-	total, err := crowds(ctx, tx, v.crowd(req.filter, &b, true), func(bucket time.Time, c *crowd) {
-		if n := c.count(req.anonymous); n > 0 {
-			at := bucket.UTC()
-			points = append(points, api.ActiveUsersPoint{Timestamp: at, ActiveUsers: n, Complete: v.complete(b, at)})
-		}
-	})
-	return total, points, err
-}
-
-// usersThisHour counts who is active since the last full hour.
-func (s *Service) usersThisHour(ctx context.Context, tx pgx.Tx, app string, anonymous bool) (int64, error) {
-	now := s.now()
-	hour := reading{raw: []span{{now.Truncate(time.Hour), now.Add(event.MaxAhead)}}}
-	c, err := crowds(ctx, tx, crowdQuestion{requests: hour, events: hour, filter: filter{app: app}}, nil)
-	if err != nil {
-		return 0, err
-	}
-	return c.count(anonymous), nil
 }
 
 // previousUsage tallies the period before, or returns nil where part of it is
 // no longer kept.
 func (s *Service) previousUsage(ctx context.Context, tx pgx.Tx, v *view, req usageRequest, current int64) (*api.PreviousUsage, error) {
-	before := v.earlier(s, req.exact)
-	if before == nil {
+	if !s.retained(v.asked.before()) {
 		return nil, nil
 	}
+	before := v.previous(req.exact)
 	tally, err := tallyEvents(ctx, tx, before.whole(event.KindUsage), req.filter, false)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/stats"
 )
@@ -157,16 +158,14 @@ func (q crowdQuestion) statement() *statement {
 		ofEvents := part.kind == event.KindUsage
 		if part.r.aggregated() {
 			next()
-			st.aggregates(tierOf(part.kind, q.filter), part.kind, q.filter, part.r, func() {
-				q.bucket(&st, aggregateTime).add(` AS bucket, ?::boolean, anonymous_count > 0, users, NULL::text[]`, ofEvents)
-			})
+			selectUsers(&st, part.kind, q.filter, part.r, q.buckets)
 		}
 		if len(part.r.raw) > 0 {
 			next()
 			st.add(`SELECT seen.bucket, ?::boolean, bool_or(seen.user_id IS NULL), coalesce(array_agg(known.user_number)
 				FILTER (WHERE known.user_number IS NOT NULL), '{}'), array_agg(seen.user_id)
 				FILTER (WHERE known.user_number IS NULL AND seen.user_id IS NOT NULL) FROM (SELECT `, ofEvents)
-			q.bucket(&st, rawTime).add(` AS bucket, user_id FROM ` + part.table + ` WHERE `).within(part.r.raw)
+			bucketColumn(&st, q.buckets, rawTime).add(` AS bucket, user_id FROM ` + part.table + ` WHERE `).within(part.r.raw)
 			if ofEvents {
 				st.eventsOf(q.filter)
 			} else {
@@ -183,11 +182,13 @@ func (q crowdQuestion) statement() *statement {
 	return &st
 }
 
-func (q crowdQuestion) bucket(st *statement, column string) *statement {
-	if q.buckets == nil {
-		return st.add(`timestamptz 'epoch'`)
+// bucketColumn appends the SQL of the bucket that a column's time lies in, and
+// the epoch where there are no buckets.
+func bucketColumn(s *statement, b *buckets, column string) *statement {
+	if b == nil {
+		return s.add(`timestamptz 'epoch'`)
 	}
-	return q.buckets.column(st, column)
+	return b.column(s, column)
 }
 
 // crowd is the question who was active in the view; with events also who had
@@ -206,4 +207,27 @@ func (v *view) crowd(f filter, b *buckets, events bool) crowdQuestion {
 		q.events = read(event.KindUsage)
 	}
 	return q
+}
+
+// activeOver counts the distinct users per bucket, oldest first, and returns
+// those of all buckets.
+func (v *view) activeOver(ctx context.Context, tx pgx.Tx, f filter, anonymous bool, b buckets) (*crowd, []api.ActiveUsersPoint, error) {
+	points := []api.ActiveUsersPoint{}
+	total, err := crowds(ctx, tx, v.crowd(f, &b, true), func(bucket time.Time, c *crowd) {
+		if n := c.count(anonymous); n > 0 {
+			at := bucket.UTC()
+			points = append(points, api.ActiveUsersPoint{Timestamp: at, ActiveUsers: n, Complete: v.complete(b, at)})
+		}
+	})
+	return total, points, err
+}
+
+// usersThisHour counts who is active since the last full hour.
+func usersThisHour(ctx context.Context, tx pgx.Tx, now time.Time, app string, anonymous bool) (int64, error) {
+	hour := reading{raw: []span{{now.Truncate(time.Hour), now.Add(event.MaxAhead)}}}
+	c, err := crowds(ctx, tx, crowdQuestion{requests: hour, events: hour, filter: filter{app: app}}, nil)
+	if err != nil {
+		return 0, err
+	}
+	return c.count(anonymous), nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/pkg/stats"
 )
 
@@ -26,17 +27,26 @@ type view struct {
 	now      time.Time
 }
 
-// look reads the coverage of a range, and with compare that of the period before.
-func (s *Service) look(ctx context.Context, tx pgx.Tx, rng timeRange, exact, compare bool) (*view, error) {
-	from := rng.start
-	if compare {
-		from = rng.before().start
+// question is what a view is opened for.
+type question struct {
+	rng     timeRange
+	exact   bool // percentiles must be exact: raw rows wherever they exist
+	compare bool // the period before is asked for as well
+	now     time.Time
+}
+
+// openView reads where the data of a range is, and with compare also that of
+// the period before.
+func openView(ctx context.Context, tx pgx.Tx, q question) (*view, error) {
+	from := q.rng.start
+	if q.compare {
+		from = q.rng.before().start
 	}
-	c, err := readCoverage(ctx, tx, from, rng.end)
+	c, err := readCoverage(ctx, tx, from, q.rng.end)
 	if err != nil {
 		return nil, err
 	}
-	return newView(c, rng, exact, s.now()), nil
+	return newView(c, q.rng, q.exact, q.now), nil
 }
 
 func newView(c *coverage, rng timeRange, exact bool, now time.Time) *view {
@@ -59,14 +69,9 @@ func (v *view) evenly(f func() error) error {
 	return err
 }
 
-// earlier returns the view of the period before, or nil where part of it is no
-// longer kept.
-func (v *view) earlier(s *Service, exact bool) *view {
-	if rng := v.asked.before(); s.retained(rng) {
-		return newView(v.cover, rng, exact, v.now)
-	}
-	return nil
-}
+// previous returns the view of the period before. The coverage of a view that
+// was opened with compare reaches that far.
+func (v *view) previous(exact bool) *view { return newView(v.cover, v.asked.before(), exact, v.now) }
 
 // whole is how the range as a whole is read.
 func (v *view) whole(kind event.Kind) reading { return v.cover.plan(kind, v.from, v.to, v.prefer) }
@@ -137,7 +142,7 @@ func (v *view) buckets(interval api.Interval, zone *time.Location) (buckets, err
 	allRaw := !v.from.Before(v.cover.purged)
 	switch {
 	case interval == api.Interval5Min && !allRaw:
-		return buckets{}, refuse("interval", "no_raw_rows", "interval must be hourly or daily where raw rows are no longer kept")
+		return buckets{}, fault.Refuse("interval", "no_raw_rows", "interval must be hourly or daily where raw rows are no longer kept")
 	case interval == "" && allRaw && v.asked.length() <= day:
 		interval = api.Interval5Min
 	case interval == "":
@@ -186,6 +191,16 @@ func (v *view) provenance(n int64, percentiles bool, answered ...reading) api.Pr
 			(p.RawFrom == nil || r.raw[tail].from.After(*p.RawFrom)) {
 			p.RawFrom = &r.raw[tail].from
 		}
+	}
+	return p
+}
+
+// rawProvenance says what an answer over n rows of the spans rests on.
+func (v *view) rawProvenance(n int64, spans []span) api.Provenance {
+	p := v.provenance(n, false)
+	p.Alignment, p.EffectiveStart, p.EffectiveEnd = api.AlignmentNone, v.asked.start, v.asked.end
+	if len(spans) > 0 {
+		p.RawFrom = &spans[0].from
 	}
 	return p
 }

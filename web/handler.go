@@ -1,4 +1,4 @@
-package query
+package web
 
 import (
 	"bytes"
@@ -25,11 +25,11 @@ Run "make build" in a checkout of Lakepulse (it needs Node.js), then start the n
 The API under /api/v1/ works without it.
 `
 
-// Dashboard serves the built dashboard: its files, and index.html for every
+// Handler serves the built dashboard: its files, and index.html for every
 // path that is no file, because the pages are routed in the browser. Names under
 // assets/ carry their content's hash and are cached for ever; everything else is
 // asked for again with its ETag. Each file is read and compressed once.
-func Dashboard(dist fs.FS) http.Handler {
+func Handler(dist fs.FS) http.Handler {
 	files := &fileCache{dist: dist, entries: map[string]*file{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -1,4 +1,4 @@
-package query
+package web
 
 import (
 	"net/http"
@@ -11,10 +11,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestDashboard(t *testing.T) {
+func TestHandler(t *testing.T) {
 	t.Parallel()
 	script := strings.Repeat("console.log(1);", 100)
-	built := Dashboard(fstest.MapFS{
+	built := Handler(fstest.MapFS{
 		"index.html":        {Data: []byte("<title>Application Metrics</title>")},
 		"assets/app-1a2.js": {Data: []byte(script)},
 		"lakepulse.js":      {Data: []byte("tracker")},
@@ -73,7 +73,7 @@ func TestDashboard(t *testing.T) {
 	})
 	t.Run("without a build it says what to run", func(t *testing.T) {
 		t.Parallel()
-		rec := get(Dashboard(fstest.MapFS{".gitkeep": {}}), "/")
+		rec := get(Handler(fstest.MapFS{".gitkeep": {}}), "/")
 		require.Contains(t, rec.Body.String(), "make build")
 		require.Equal(t, "text/plain; charset=utf-8", rec.Header().Get("Content-Type"))
 	})
