@@ -23,7 +23,6 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/services/ingest"
-	"github.com/lakepulse/lakepulse/services/query"
 	dist "github.com/lakepulse/lakepulse/web"
 )
 

@@ -9,12 +9,13 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
 )
 
 func (s *Service) apps() httpapi.Route {
-	return httpapi.Endpoint[timeRange, *api.AppList]{
+	return httpapi.Endpoint[history.Range, *api.AppList]{
 		Method: http.MethodGet, Path: "/api/v1/apps", Access: httpapi.Admin,
-		Decode: func(r *http.Request) (timeRange, error) {
+		Decode: func(r *http.Request) (history.Range, error) {
 			p, rng := s.open(r)
 			return rng, p.err
 		},
@@ -22,14 +23,14 @@ func (s *Service) apps() httpapi.Route {
 	}.Route()
 }
 
-func (s *Service) getApps(ctx context.Context, _ auth.Caller, rng timeRange) (*api.AppList, error) {
+func (s *Service) getApps(ctx context.Context, _ auth.Caller, rng history.Range) (*api.AppList, error) {
 	resp := &api.AppList{}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := openView(ctx, tx, question{rng: rng, now: s.now()})
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, history.Question{Range: rng, Now: s.now()})
 		if err != nil {
 			return err
 		}
-		resp.Apps, err = v.listApps(ctx, tx)
+		resp.Apps, err = v.ListApps(ctx, tx)
 		return err
 	})
 	return resp, err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lakepulse/lakepulse/api"
+	"github.com/lakepulse/lakepulse/services/query/pipeline"
 )
 
 // MaxRange is the longest range one question may span.
@@ -55,6 +56,6 @@ func (c Config) Validate() error {
 }
 
 // bounds are those of the configuration that the pipeline's view needs.
-func (c Config) bounds() bounds {
-	return bounds{rawRetention: c.RawRetention, warnRows: c.WarnRows, alertRows: c.AlertRows}
+func (c Config) bounds() pipeline.Limits {
+	return pipeline.Limits{RawRetention: c.RawRetention, WarnRows: c.WarnRows, AlertRows: c.AlertRows}
 }

@@ -10,10 +10,13 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/records"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 type countRequest struct {
-	rng     timeRange
+	rng     history.Range
 	user    string // as the caller named it
 	session string
 }
@@ -43,10 +46,10 @@ func (s *Service) getUsageCount(ctx context.Context, caller auth.Caller, req cou
 	case caller.Kind != auth.KindUser:
 		user, app = req.user, caller.App
 	}
-	resp := &api.UsageCount{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	resp := &api.UsageCount{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var err error
-		resp.Count, err = countOwnEvents(ctx, tx, ownEvents{window: span{req.rng.start, req.rng.end}, user: user, app: app, session: req.session})
+		resp.Count, err = records.CountOwnEvents(ctx, tx, records.OwnEvents{Window: snapshot.Span{From: req.rng.Start, To: req.rng.End}, User: user, App: app, Session: req.session})
 		return err
 	})
 	return resp, err

@@ -1,21 +1,22 @@
 // Package query answers the admin API: the numbers of the dashboard, the rows
 // behind them and the state of the pipeline. It reads and never writes.
 //
-//	endpoint (performance.go, usage.go, …)   parameters in, the contract's types out
-//	   │
-//	snapshot (store.go)                      one transaction, one moment, one deadline
-//	   │
-//	coverage → plan (plan.go)                which hours raw rows answer, which aggregates
-//	   │
-//	SQL (sql_*.go)                           raw statements and aggregate statements
+//	endpoints (this package)      parameters in, the contract's types out
+//	  ├── records                 raw rows as they are: lists, exports
+//	  │     │
+//	  ├── history                 numbers merged from raw rows and aggregates
+//	  │     │
+//	  ├── pipeline                what writers and aggregator report of themselves
+//	  │     │
+//	  └── snapshot                one transaction, one moment, one deadline; SQL
+//
+// Imports go down only. The SQL over aggregates stands in two files of package
+// history, see its documentation.
 //
 // # Invariants
 //
-//   - All numbers of an answer are read in one REPEATABLE READ snapshot, and so
-//     is what says which hours stand in aggregates. No hour is counted twice and
-//     none is missed, whatever the aggregator and the writers do meanwhile.
-//   - Percentiles of several hours come from merged histograms and users of
-//     several hours from merged sets; never an average, never a sum.
+//   - All numbers of an answer are read in one snapshot, and so is what says which
+//     hours are aggregated.
 //   - Every answer says what it rests on: exact or bounded, how many events,
 //     complete up to when, and which start and end were really used.
 //   - A query ends after Config.Timeout on both sides of the wire and is then a

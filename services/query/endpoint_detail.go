@@ -10,6 +10,9 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/records"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 func (s *Service) endpointDetail() httpapi.Route {
@@ -17,9 +20,9 @@ func (s *Service) endpointDetail() httpapi.Route {
 		Method: http.MethodGet, Path: "/api/v1/metrics/endpoint", Access: httpapi.Admin,
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
-			req := seriesRequest{rng: rng, exact: p.boolean("exact"), seriesQuestion: seriesQuestion{
-				metric: api.MetricTypePerformance, anonymous: p.boolean("include_anonymous"),
-				filter: filter{app: p.app(), endpoint: p.required("endpoint", 500), method: p.required("method", 32)}}}
+			req := seriesRequest{rng: rng, exact: p.boolean("exact"), SeriesQuestion: history.SeriesQuestion{
+				Metric: api.MetricTypePerformance, Anonymous: p.boolean("include_anonymous"),
+				Filter: snapshot.Filter{App: p.app(), Endpoint: p.required("endpoint", 500), Method: p.required("method", 32)}}}
 			req.interval, req.zone = p.interval(rng)
 			return req, p.err
 		},
@@ -28,39 +31,39 @@ func (s *Service) endpointDetail() httpapi.Route {
 }
 
 func (s *Service) getEndpointDetail(ctx context.Context, _ auth.Caller, req seriesRequest) (*api.EndpointDetail, error) {
-	resp := &api.EndpointDetail{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end,
-		App: req.filter.namedApp(), Endpoint: req.filter.endpoint, Method: req.filter.method}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := openView(ctx, tx, question{rng: req.rng, exact: req.exact, now: s.now()})
+	resp := &api.EndpointDetail{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End,
+		App: req.Filter.NamedApp(), Endpoint: req.Filter.Endpoint, Method: req.Filter.Method}
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Now: s.now()})
 		if err != nil {
 			return err
 		}
-		b, err := v.buckets(req.interval, req.zone)
+		b, err := v.Buckets(req.interval, req.zone)
 		if err != nil {
 			return err
 		}
-		read := v.whole(event.KindPerformance)
-		total, err := v.requests(ctx, tx, req.filter)
+		read := v.PlanWhole(event.KindPerformance)
+		total, err := v.TallyRequests(ctx, tx, req.Filter)
 		if err != nil {
 			return err
 		}
-		users, err := crowds(ctx, tx, v.crowd(req.filter, nil, false), nil)
+		users, err := history.ReadUsers(ctx, tx, v.AskUsers(req.Filter, nil, false), nil)
 		if err != nil {
 			return err
 		}
-		series, err := v.series(ctx, tx, req.seriesQuestion, b)
+		series, err := v.ReadSeries(ctx, tx, req.SeriesQuestion, b)
 		if err != nil {
 			return err
 		}
-		resp.Metrics, resp.Interval, resp.DataPoints = total.metrics(users.count(req.anonymous)), b.interval, series.list(v, b)
-		resp.Sources = v.provenance(total.n, true, read)
-		if resp.StatusCodes, resp.ErrorTypes, err = tallyOutcomes(ctx, tx, read, req.filter); err != nil {
+		resp.Metrics, resp.Interval, resp.DataPoints = total.Metrics(users.Count(req.Anonymous)), b.Interval, series.List(v, b)
+		resp.Sources = v.Provenance(total.N, true, read)
+		if resp.StatusCodes, resp.ErrorTypes, err = history.TallyOutcomes(ctx, tx, read, req.Filter); err != nil {
 			return err
 		}
-		if resp.Users, resp.UsersAffected, err = listUsers(ctx, tx, v, req.filter, byErrors, &resp.Sources); err != nil {
+		if resp.Users, resp.UsersAffected, err = records.ListUsers(ctx, tx, v, req.Filter, records.ByErrors, &resp.Sources); err != nil {
 			return err
 		}
-		resp.SlowestRequests, err = listSlowestOf(ctx, tx, v, req.filter)
+		resp.SlowestRequests, err = records.ListSlowest(ctx, tx, v, req.Filter)
 		return err
 	})
 	return resp, err

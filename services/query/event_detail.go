@@ -10,6 +10,9 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/records"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 func (s *Service) eventDetail() httpapi.Route {
@@ -17,8 +20,8 @@ func (s *Service) eventDetail() httpapi.Route {
 		Method: http.MethodGet, Path: "/api/v1/metrics/event", Access: httpapi.Admin,
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
-			req := seriesRequest{rng: rng, exact: p.boolean("exact"), seriesQuestion: seriesQuestion{
-				metric: api.MetricTypeUsage, filter: filter{app: p.app(), eventType: p.required("event_type", 100)}}}
+			req := seriesRequest{rng: rng, exact: p.boolean("exact"), SeriesQuestion: history.SeriesQuestion{
+				Metric: api.MetricTypeUsage, Filter: snapshot.Filter{App: p.app(), EventType: p.required("event_type", 100)}}}
 			req.interval, req.zone = p.interval(rng)
 			return req, p.err
 		},
@@ -27,39 +30,39 @@ func (s *Service) eventDetail() httpapi.Route {
 }
 
 func (s *Service) getEventDetail(ctx context.Context, _ auth.Caller, req seriesRequest) (*api.EventDetail, error) {
-	resp := &api.EventDetail{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end,
-		App: req.filter.namedApp(), EventType: req.filter.eventType}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := openView(ctx, tx, question{rng: req.rng, exact: req.exact, now: s.now()})
+	resp := &api.EventDetail{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End,
+		App: req.Filter.NamedApp(), EventType: req.Filter.EventType}
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Now: s.now()})
 		if err != nil {
 			return err
 		}
-		b, err := v.buckets(req.interval, req.zone)
+		b, err := v.Buckets(req.interval, req.zone)
 		if err != nil {
 			return err
 		}
-		read := v.whole(event.KindUsage)
-		tally, err := tallyEvents(ctx, tx, read, req.filter, true)
+		read := v.PlanWhole(event.KindUsage)
+		tally, err := history.TallyEvents(ctx, tx, read, req.Filter, true)
 		if err != nil {
 			return err
 		}
-		users, err := crowds(ctx, tx, v.crowd(req.filter, nil, true), nil)
+		users, err := history.ReadUsers(ctx, tx, v.AskUsers(req.Filter, nil, true), nil)
 		if err != nil {
 			return err
 		}
-		current, err := usersThisHour(ctx, tx, s.now(), req.filter.app, false)
+		current, err := history.CountUsersThisHour(ctx, tx, s.now(), req.Filter.App, false)
 		if err != nil {
 			return err
 		}
-		series, err := v.series(ctx, tx, req.seriesQuestion, b)
+		series, err := v.ReadSeries(ctx, tx, req.SeriesQuestion, b)
 		if err != nil {
 			return err
 		}
-		resp.Metrics = tally.metrics()
-		resp.Metrics.UniqueUsers, resp.Metrics.ActiveUsersCurrentHour = users.events.count(), current
-		resp.Pages, resp.Elements, resp.Interval, resp.DataPoints = tally.pages, tally.elements, b.interval, series.list(v, b)
-		resp.Sources = v.provenance(tally.n, false, read)
-		resp.Users, _, err = listUsers(ctx, tx, v, req.filter, byEvents, &resp.Sources)
+		resp.Metrics = tally.Metrics()
+		resp.Metrics.UniqueUsers, resp.Metrics.ActiveUsersCurrentHour = users.Events.Count(), current
+		resp.Pages, resp.Elements, resp.Interval, resp.DataPoints = tally.Pages, tally.Elements, b.Interval, series.List(v, b)
+		resp.Sources = v.Provenance(tally.N, false, read)
+		resp.Users, _, err = records.ListUsers(ctx, tx, v, req.Filter, records.ByEvents, &resp.Sources)
 		return err
 	})
 	return resp, err

@@ -12,13 +12,14 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/records"
 )
 
 // exportPatience is how long a client may take to read a page.
 const exportPatience = 60 * time.Second
 
 type exportRequest struct {
-	exportQuestion
+	records.ExportQuestion
 
 	format api.ExportFormat
 }
@@ -30,12 +31,12 @@ func (s *Service) export() httpapi.Route {
 			p, rng := s.open(r)
 			p.required("kind", 20)
 			req := exportRequest{format: choice(p, "format", api.ExportNDJSON, api.ExportNDJSON, api.ExportCSV),
-				exportQuestion: exportQuestion{rng: rng, kind: choice(p, "kind", "", event.KindPerformance, event.KindUsage),
-					user: p.text("user_id", 255)}}
-			if req.kind == event.KindPerformance {
-				req.requests = p.detailedRequestFilter()
+				ExportQuestion: records.ExportQuestion{Range: rng, Kind: choice(p, "kind", "", event.KindPerformance, event.KindUsage),
+					User: p.text("user_id", 255)}}
+			if req.Kind == event.KindPerformance {
+				req.Requests = p.detailedRequestFilter()
 			} else {
-				req.events = p.eventFilter()
+				req.Events = p.eventFilter()
 			}
 			return req, p.err
 		},
@@ -48,11 +49,11 @@ func (s *Service) export() httpapi.Route {
 // up for as long as a slow client cares to read. So that no row is missing all
 // the same, the export breaks off should the purge line pass the place it is at.
 func (s *Service) writeExport(w http.ResponseWriter, r *http.Request, _ auth.Caller, req exportRequest) error {
-	at := startExport(req.exportQuestion)
+	at := records.StartExport(req.ExportQuestion)
 	out := newExportWriter(w, req)
 	control := http.NewResponseController(w)
-	for first := true; !at.done; first = false {
-		rows, next, err := s.readExport(r.Context(), req.exportQuestion, at)
+	for first := true; !at.Done; first = false {
+		rows, next, err := s.readExport(r.Context(), req.ExportQuestion, at)
 		if err != nil {
 			return err
 		}
@@ -73,9 +74,9 @@ func (s *Service) writeExport(w http.ResponseWriter, r *http.Request, _ auth.Cal
 }
 
 // readExport reads the next page and says where the one after it begins.
-func (s *Service) readExport(ctx context.Context, q exportQuestion, at cursor) (page []exportRow, next cursor, err error) {
-	err = s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		page, next, err = readExportPage(ctx, tx, q, at)
+func (s *Service) readExport(ctx context.Context, q records.ExportQuestion, at records.Cursor) (page []records.ExportRow, next records.Cursor, err error) {
+	err = s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		page, next, err = records.ReadExportPage(ctx, tx, q, at)
 		return err
 	})
 	return page, next, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/services/query/records"
 )
 
 // exportWriter writes rows in the format asked for.
@@ -38,8 +39,8 @@ func (e *exportWriter) begin() {
 	header := e.w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="lakepulse-%s-%s-%s.%s"`, e.req.kind,
-		e.req.rng.start.Format(stamp), e.req.rng.end.Format(stamp), extension))
+	header.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="lakepulse-%s-%s-%s.%s"`, e.req.Kind,
+		e.req.Range.Start.Format(stamp), e.req.Range.End.Format(stamp), extension))
 	e.w.WriteHeader(http.StatusOK)
 	if e.req.format == api.ExportCSV {
 		e.head()
@@ -55,14 +56,14 @@ var (
 
 func (e *exportWriter) head() {
 	head := requestHead
-	if e.req.kind == event.KindUsage {
+	if e.req.Kind == event.KindUsage {
 		head = usageHead
 	}
 	e.line(head)
 }
 
 // write sends a page.
-func (e *exportWriter) write(page []exportRow) error {
+func (e *exportWriter) write(page []records.ExportRow) error {
 	for _, row := range page {
 		if err := e.row(row); err != nil {
 			return err
@@ -76,22 +77,22 @@ func (e *exportWriter) write(page []exportRow) error {
 	return nil
 }
 
-func (e *exportWriter) row(row exportRow) error {
+func (e *exportWriter) row(row records.ExportRow) error {
 	if e.req.format == api.ExportCSV {
-		if row.request != nil {
-			e.cells = requestCells(e.cells[:0], row.request)
+		if row.Request != nil {
+			e.cells = requestCells(e.cells[:0], row.Request)
 		} else {
-			e.cells = usageCells(e.cells[:0], row.usage)
+			e.cells = usageCells(e.cells[:0], row.Usage)
 		}
 		e.line(e.cells)
 		return nil
 	}
 	var data []byte
 	var err error
-	if row.request != nil {
-		data, err = json.Marshal(row.request)
+	if row.Request != nil {
+		data, err = json.Marshal(row.Request)
 	} else {
-		data, err = json.Marshal(row.usage)
+		data, err = json.Marshal(row.Usage)
 	}
 	if err != nil {
 		return fmt.Errorf("encode row: %w", err)
@@ -113,7 +114,7 @@ func requestCells(c []string, r *api.RequestRecord) []string {
 		cellOf(r.CorrelationID), number(r.Seq))
 }
 
-func usageCells(c []string, u *usageRecord) []string {
+func usageCells(c []string, u *records.UsageRecord) []string {
 	success := ""
 	if u.Success != nil {
 		success = strconv.FormatBool(*u.Success)

@@ -9,10 +9,12 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/records"
 )
 
 type featuresRequest struct {
-	rng   timeRange
+	rng   history.Range
 	app   string
 	limit int
 }
@@ -29,13 +31,13 @@ func (s *Service) features() httpapi.Route {
 }
 
 func (s *Service) getFeatures(ctx context.Context, _ auth.Caller, req featuresRequest) (*api.FeatureList, error) {
-	resp := &api.FeatureList{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end, Features: []api.Feature{}}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := openView(ctx, tx, question{rng: req.rng, exact: true, now: s.now()})
+	resp := &api.FeatureList{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End, Features: []api.Feature{}}
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: true, Now: s.now()})
 		if err != nil {
 			return err
 		}
-		resp.Features, resp.Sources, err = listFeatures(ctx, tx, v, req.app, req.limit)
+		resp.Features, resp.Sources, err = records.ListFeatures(ctx, tx, v, req.app, req.limit)
 		return err
 	})
 	return resp, err

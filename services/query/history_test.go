@@ -15,6 +15,8 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/records"
 )
 
 // settle aggregates the requests of an hour as of now, with a count that is off
@@ -42,7 +44,7 @@ func (b *bundle) settle(hour time.Time, skew int) {
 
 func TestWhereAnHourComesFrom(t *testing.T) {
 	t.Parallel()
-	hour := before(3 * day).Truncate(time.Hour)
+	hour := Before(3 * history.Day).Truncate(time.Hour)
 	prepare := func(t *testing.T) *bundle {
 		b := setup(t)
 		for i := range 10 {
@@ -90,7 +92,7 @@ func TestWhereAnHourComesFrom(t *testing.T) {
 	})
 	t.Run("from raw rows where the range has only part of it", func(t *testing.T) {
 		t.Parallel()
-		n, sources := total(prepare(t), custom(hour.Add(5*time.Minute), hour.Add(2*day))...)
+		n, sources := total(prepare(t), custom(hour.Add(5*time.Minute), hour.Add(2*history.Day))...)
 		require.EqualValues(t, 5, n)
 		require.Equal(t, api.AlignmentNone, sources.Alignment)
 	})
@@ -127,8 +129,8 @@ func TestWhereAnHourComesFrom(t *testing.T) {
 func TestAnswerIsOfOneMoment(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.requests(event.Performance{Timestamp: before(time.Hour), UserID: "ada"})
-	b.events(event.Usage{Timestamp: before(time.Hour), UserID: "ada"})
+	b.requests(event.Performance{Timestamp: Before(time.Hour), UserID: "ada"})
+	b.events(event.Usage{Timestamp: Before(time.Hour), UserID: "ada"})
 	gate, err := b.pool.Begin(t.Context())
 	require.NoError(t, err)
 	_, err = gate.Exec(t.Context(), `LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE`)
@@ -141,9 +143,9 @@ func TestAnswerIsOfOneMoment(t *testing.T) {
 		err := gate.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'usage_events'::regclass`).Scan(&waiting)
 		return err == nil && waiting > 0
 	})
-	b.requests(event.Performance{Timestamp: before(time.Hour), UserID: "bob"})
+	b.requests(event.Performance{Timestamp: Before(time.Hour), UserID: "bob"})
 	_, err = gate.Exec(t.Context(), `INSERT INTO usage_events (id, "timestamp", received_at, app, event_type, user_id)
-		VALUES (gen_random_uuid(), $1, $1, 'shop', 'page_view', 'cyd')`, before(time.Hour))
+		VALUES (gen_random_uuid(), $1, $1, 'shop', 'page_view', 'cyd')`, Before(time.Hour))
 	require.NoError(t, err)
 	require.NoError(t, gate.Commit(t.Context()))
 
@@ -170,15 +172,15 @@ func TestLookedUpPercentilesAreExact(t *testing.T) {
 	var list []event.Performance
 	for endpoint, v := range value {
 		for range 50 + r.IntN(200) {
-			list = append(list, event.Performance{Endpoint: endpoint, ResponseTimeMS: v(), Timestamp: before(time.Duration(1+r.IntN(70_000)) * time.Second)})
+			list = append(list, event.Performance{Endpoint: endpoint, ResponseTimeMS: v(), Timestamp: Before(time.Duration(1+r.IntN(70_000)) * time.Second)})
 		}
 	}
-	list = append(list, event.Performance{Endpoint: "/once", ResponseTimeMS: 12.5, Timestamp: before(time.Minute)})
+	list = append(list, event.Performance{Endpoint: "/once", ResponseTimeMS: 12.5, Timestamp: Before(time.Minute)})
 	b.requests(list...)
 	got := ask[api.Performance](b, "/api/v1/metrics/performance")
 	want := map[string][]float64{}
 	rows, err := b.pool.Query(t.Context(), `SELECT coalesce(endpoint, 'all'), percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms)
-		FROM performance_metrics WHERE "timestamp" >= $1 GROUP BY ROLLUP (endpoint)`, before(day))
+		FROM performance_metrics WHERE "timestamp" >= $1 GROUP BY ROLLUP (endpoint)`, Before(history.Day))
 	require.NoError(t, err)
 	var name string
 	var p []float64
@@ -197,22 +199,22 @@ func TestExportBreaksOffWhenItsRowsArePurged(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	var list []event.Performance
-	for range exportPage + 10 {
-		list = append(list, event.Performance{Timestamp: before(20 * time.Hour)})
+	for range records.ExportPageRows + 10 {
+		list = append(list, event.Performance{Timestamp: Before(20 * time.Hour)})
 	}
 	b.requests(list...)
 	s, err := New(Params{Pool: b.pool, Log: testkit.Logger(t), Clock: b.clock.Now, Config: DefaultConfig()})
 	require.NoError(t, err)
-	q := exportQuestion{rng: timeRange{start: before(day), end: moment}, kind: event.KindPerformance}
+	q := records.ExportQuestion{Range: history.Range{Start: Before(history.Day), End: Moment}, Kind: event.KindPerformance}
 	ctx := context.WithoutCancel(t.Context())
-	at, n := startExport(q), 0
+	at, n := records.StartExport(q), 0
 	for n == 0 {
 		page, next, err := s.readExport(ctx, q, at)
 		require.NoError(t, err)
 		at, n = next, len(page)
 	}
-	require.Equal(t, exportPage, n)
-	b.exec(`UPDATE purge_line SET purged_before = $1`, before(10*time.Hour).Truncate(time.Hour))
+	require.Equal(t, records.ExportPageRows, n)
+	b.exec(`UPDATE purge_line SET purged_before = $1`, Before(10*time.Hour).Truncate(time.Hour))
 	_, _, err = s.readExport(ctx, q, at)
 	require.ErrorContains(t, err, "purged")
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/fault"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 // params reads query parameters. The first rule that is broken stays in err and
@@ -22,7 +24,7 @@ type params struct {
 }
 
 // open starts reading a request's parameters and its range.
-func (s *Service) open(r *http.Request) (*params, timeRange) {
+func (s *Service) open(r *http.Request) (*params, history.Range) {
 	p := &params{q: r.URL.Query()}
 	rng, err := parseRange(p.q, s.clock(), s.config.AggregateRetention)
 	p.err = err
@@ -124,19 +126,19 @@ func (p *params) zone() *time.Location {
 func (p *params) app() string { return p.text("app", 100) }
 
 // requestFilter reads the parameters that narrow requests.
-func (p *params) requestFilter() filter {
-	return filter{app: p.app(), endpoint: p.text("endpoint", 500), method: p.text("method", 32)}
+func (p *params) requestFilter() snapshot.Filter {
+	return snapshot.Filter{App: p.app(), Endpoint: p.text("endpoint", 500), Method: p.text("method", 32)}
 }
 
 // eventFilter reads the parameters that narrow usage events.
-func (p *params) eventFilter() filter {
-	return filter{app: p.app(), eventType: p.text("event_type", 100)}
+func (p *params) eventFilter() snapshot.Filter {
+	return snapshot.Filter{App: p.app(), EventType: p.text("event_type", 100)}
 }
 
 // interval reads interval and time_zone, "" when the caller leaves it to us.
-func (p *params) interval(rng timeRange) (api.Interval, *time.Location) {
+func (p *params) interval(rng history.Range) (api.Interval, *time.Location) {
 	iv := choice(p, "interval", "", api.Interval5Min, api.IntervalHourly, api.IntervalDaily)
-	if iv == api.Interval5Min && rng.length() > day {
+	if iv == api.Interval5Min && rng.Length() > history.Day {
 		p.fail(fault.Refuse("interval", "too_fine", "interval must be hourly or daily for a range of more than 24 hours"))
 	}
 	return iv, p.zone()

@@ -13,11 +13,13 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 type performanceRequest struct {
-	rng       timeRange
-	filter    filter
+	rng       history.Range
+	filter    snapshot.Filter
 	anonymous bool
 	exact     bool
 	compare   bool
@@ -36,30 +38,30 @@ func (s *Service) performance() httpapi.Route {
 }
 
 func (s *Service) getPerformance(ctx context.Context, _ auth.Caller, req performanceRequest) (*api.Performance, error) {
-	resp := &api.Performance{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := openView(ctx, tx, question{rng: req.rng, exact: req.exact, compare: req.compare, now: s.now()})
+	resp := &api.Performance{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Compare: req.compare, Now: s.now()})
 		if err != nil {
 			return err
 		}
-		total, byEndpoint, err := v.endpoints(ctx, tx, req.filter)
+		total, byEndpoint, err := v.TallyEndpoints(ctx, tx, req.filter)
 		if err != nil {
 			return err
 		}
-		cut := v.slices()
-		trends, err := v.trends(ctx, tx, req.filter, cut)
+		cut := v.TrendSlices()
+		trends, err := v.CountTrends(ctx, tx, req.filter, cut)
 		if err != nil {
 			return err
 		}
-		question := v.crowd(req.filter, nil, false)
-		users, err := crowds(ctx, tx, question, nil)
+		question := v.AskUsers(req.filter, nil, false)
+		users, err := history.ReadUsers(ctx, tx, question, nil)
 		if err != nil {
 			return err
 		}
-		resp.Metrics = total.metrics(users.count(req.anonymous))
+		resp.Metrics = total.Metrics(users.Count(req.anonymous))
 		resp.Endpoints = listEndpoints(byEndpoint, trends, cut)
-		resp.TrendSliceSeconds = int64(cut.width / time.Second)
-		resp.Sources = v.provenance(total.n, true, v.whole(event.KindPerformance), question.events)
+		resp.TrendSliceSeconds = int64(cut.Width / time.Second)
+		resp.Sources = v.Provenance(total.N, true, v.PlanWhole(event.KindPerformance), question.Events)
 		if req.compare {
 			resp.Previous, err = s.previousPerformance(ctx, tx, v, req)
 		}
@@ -70,36 +72,36 @@ func (s *Service) getPerformance(ctx context.Context, _ auth.Caller, req perform
 
 // previousPerformance tallies the period before, or returns nil where part of
 // it is no longer kept.
-func (s *Service) previousPerformance(ctx context.Context, tx pgx.Tx, v *view, req performanceRequest) (*api.PreviousPerformance, error) {
-	if !s.retained(v.asked.before()) {
+func (s *Service) previousPerformance(ctx context.Context, tx pgx.Tx, v *history.View, req performanceRequest) (*api.PreviousPerformance, error) {
+	if !s.retained(v.Asked.Previous()) {
 		return nil, nil
 	}
-	before := v.previous(req.exact)
-	total, err := before.requests(ctx, tx, req.filter)
+	before := v.Previous(req.exact)
+	total, err := before.TallyRequests(ctx, tx, req.filter)
 	if err != nil {
 		return nil, err
 	}
-	users, err := crowds(ctx, tx, before.crowd(req.filter, nil, false), nil)
+	users, err := history.ReadUsers(ctx, tx, before.AskUsers(req.filter, nil, false), nil)
 	if err != nil {
 		return nil, err
 	}
-	return &api.PreviousPerformance{StartTime: before.asked.start, EndTime: before.asked.end,
-		Metrics: total.metrics(users.count(req.anonymous))}, nil
+	return &api.PreviousPerformance{StartTime: before.Asked.Start, EndTime: before.Asked.End,
+		Metrics: total.Metrics(users.Count(req.anonymous))}, nil
 }
 
 // listEndpoints returns the endpoints, most requests first.
-func listEndpoints(byKey map[endpointKey]*requestTally, trends map[endpointKey][]int64, cut trendSlices) []api.EndpointMetrics {
+func listEndpoints(byKey map[history.EndpointKey]*history.RequestTally, trends map[history.EndpointKey][]int64, cut history.TrendSlices) []api.EndpointMetrics {
 	list := make([]api.EndpointMetrics, 0, len(byKey))
 	for k, t := range byKey {
 		trend := trends[k]
 		if trend == nil {
-			trend = make([]int64, cut.n)
+			trend = make([]int64, cut.N)
 		}
 		list = append(list, api.EndpointMetrics{
-			App: k.app, Endpoint: k.endpoint, Method: k.method,
-			AvgResponseTimeMs: t.avg(), MinResponseTimeMs: t.min, MaxResponseTimeMs: t.max,
-			P50ResponseTimeMs: t.percentile(0), P95ResponseTimeMs: t.percentile(1), P99ResponseTimeMs: t.percentile(2),
-			RequestCount: t.n, ErrorCount: t.errors, ErrorRate: t.errorRate(), Trend: trend,
+			App: k.App, Endpoint: k.Endpoint, Method: k.Method,
+			AvgResponseTimeMs: t.Avg(), MinResponseTimeMs: t.Min, MaxResponseTimeMs: t.Max,
+			P50ResponseTimeMs: t.Percentile(0), P95ResponseTimeMs: t.Percentile(1), P99ResponseTimeMs: t.Percentile(2),
+			RequestCount: t.N, ErrorCount: t.Errors, ErrorRate: t.ErrorRate(), Trend: trend,
 		})
 	}
 	slices.SortFunc(list, func(a, b api.EndpointMetrics) int {

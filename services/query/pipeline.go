@@ -11,6 +11,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/pipeline"
 )
 
 func (s *Service) pipeline() httpapi.Route {
@@ -21,8 +22,8 @@ func (s *Service) pipeline() httpapi.Route {
 }
 
 func (s *Service) getPipeline(ctx context.Context, _ auth.Caller, _ struct{}) (resp *api.Pipeline, err error) {
-	err = s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		resp, err = readPipeline(ctx, tx, s.config.bounds(), s.now())
+	err = s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		resp, err = pipeline.Read(ctx, tx, s.config.bounds(), s.now())
 		return err
 	})
 	return resp, err
@@ -36,8 +37,8 @@ func (s *Service) deadLetters() httpapi.Route {
 			return p.limit(100), p.err
 		},
 		Execute: func(ctx context.Context, _ auth.Caller, limit int) (*api.DeadLetterList, error) {
-			letters, err := s.letters(ctx)
-			return letters.list(limit), err
+			letters, err := s.readDeadLetters(ctx)
+			return letters.List(limit), err
 		},
 	}.Route()
 }
@@ -53,20 +54,20 @@ func (s *Service) deadLetter() httpapi.Route {
 			return n, nil
 		},
 		Execute: func(ctx context.Context, _ auth.Caller, sequence int64) (*api.DeadLetterContent, error) {
-			letters, err := s.letters(ctx)
+			letters, err := s.readDeadLetters(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return letters.find(sequence)
+			return letters.Find(sequence)
 		},
 	}.Route()
 }
 
-func (s *Service) letters(ctx context.Context) (letterBody, error) {
-	var letters letterBody
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
+func (s *Service) readDeadLetters(ctx context.Context) (pipeline.DeadLetters, error) {
+	var letters pipeline.DeadLetters
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		var err error
-		letters, err = readDeadLetters(ctx, tx)
+		letters, err = pipeline.ReadDeadLetters(ctx, tx)
 		return err
 	})
 	return letters, err

@@ -9,22 +9,24 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/records"
 )
 
-func (p *params) detailedRequestFilter() requestFilter {
-	return requestFilter{
-		filter: p.requestFilter(),
-		statusClass: choice(p, "status_class", "", api.StatusClass2Xx, api.StatusClass3Xx, api.StatusClass4Xx,
+func (p *params) detailedRequestFilter() records.RequestFilter {
+	return records.RequestFilter{
+		Filter: p.requestFilter(),
+		StatusClass: choice(p, "status_class", "", api.StatusClass2Xx, api.StatusClass3Xx, api.StatusClass4Xx,
 			api.StatusClass5Xx, api.StatusClassError),
-		errorType:   p.text("error_type", 255),
-		user:        p.text("user_id", 255),
-		interaction: p.text("interaction_id", 255),
+		ErrorType:   p.text("error_type", 255),
+		User:        p.text("user_id", 255),
+		Interaction: p.text("interaction_id", 255),
 	}
 }
 
 type requestsRequest struct {
-	rng    timeRange
-	filter requestFilter
+	rng    history.Range
+	filter records.RequestFilter
 	order  api.RequestOrder
 	limit  int
 }
@@ -42,20 +44,20 @@ func (s *Service) requests() httpapi.Route {
 }
 
 func (s *Service) getRequests(ctx context.Context, _ auth.Caller, req requestsRequest) (*api.RequestList, error) {
-	resp := &api.RequestList{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := openView(ctx, tx, question{rng: req.rng, exact: true, now: s.now()})
+	resp := &api.RequestList{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: true, Now: s.now()})
 		if err != nil {
 			return err
 		}
-		list, err := listRequestsOf(ctx, tx, v, req.filter, req.order, req.limit+1)
+		list, err := records.ListRequests(ctx, tx, v, req.filter, req.order, req.limit+1)
 		if err != nil {
 			return err
 		}
 		if resp.Truncated = len(list) > req.limit; resp.Truncated {
 			list = list[:req.limit]
 		}
-		resp.Requests, resp.Sources = list, v.rawProvenance(int64(len(list)), v.rawWindow())
+		resp.Requests, resp.Sources = list, v.RawProvenance(int64(len(list)), v.RawWindow())
 		return nil
 	})
 	return resp, err

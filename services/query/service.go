@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 // Params are what the service is made of.
@@ -21,7 +23,7 @@ type Params struct {
 // Service answers the admin API. It holds no state of its own: any number of
 // instances may run.
 type Service struct {
-	store  *store
+	store  *snapshot.Store
 	log    *slog.Logger
 	clock  func() time.Time
 	config Config
@@ -33,7 +35,7 @@ func New(p Params) (*Service, error) {
 		return nil, fmt.Errorf("query: %w", err)
 	}
 	return &Service{
-		store:  newStore(p.Pool, p.Config.Timeout),
+		store:  snapshot.New(p.Pool, p.Config.Timeout),
 		log:    p.Log.With("component", "query"),
 		clock:  p.Clock,
 		config: p.Config,
@@ -63,6 +65,6 @@ func (s *Service) Routes() []httpapi.Route {
 func (s *Service) now() time.Time { return s.clock().UTC() }
 
 // retained reports whether all of a range is still kept.
-func (s *Service) retained(r timeRange) bool {
-	return !r.start.Before(oldest(s.now(), s.config.AggregateRetention))
+func (s *Service) retained(r history.Range) bool {
+	return !r.Start.Before(oldest(s.now(), s.config.AggregateRetention))
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 // reads are all endpoints that read, with what they need.
@@ -80,7 +82,7 @@ func TestDatabaseAway(t *testing.T) {
 func TestQueryThatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *Config) { c.Timeout = 100 * time.Millisecond })
-	b.requests(event.Performance{Timestamp: before(time.Hour)})
+	b.requests(event.Performance{Timestamp: Before(time.Hour)})
 	tx, err := b.pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) }()
@@ -144,13 +146,13 @@ func TestCallerWhoLeaves(t *testing.T) {
 func TestSnapshotSettings(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s := newStore(b.pool, time.Second)
+	s := snapshot.New(b.pool, time.Second)
 	read := func(tx pgx.Tx) (timeout, isolation, mode string) {
 		require.NoError(t, tx.QueryRow(t.Context(), `SELECT current_setting('statement_timeout'), current_setting('transaction_isolation'),
 			current_setting('transaction_read_only')`).Scan(&timeout, &isolation, &mode))
 		return timeout, isolation, mode
 	}
-	require.NoError(t, s.snapshot(t.Context(), func(_ context.Context, tx pgx.Tx) error {
+	require.NoError(t, s.Read(t.Context(), func(_ context.Context, tx pgx.Tx) error {
 		timeout, isolation, mode := read(tx)
 		require.Equal(t, []string{"1s", "repeatable read", "on"}, []string{timeout, isolation, mode})
 		return nil
@@ -185,7 +187,7 @@ func TestParametersThatBreakARule(t *testing.T) {
 		"an order":                    {"/api/v1/metrics/requests", []string{"order", "random"}, "order"},
 		"a status class":              {"/api/v1/metrics/requests", []string{"status_class", "1xx"}, "status_class"},
 		"the range of own events":     {"/api/v1/metrics/usage/count", []string{"start", "now"}, "end"},
-		"five minutes without a row":  {"/api/v1/metrics/usage", append([]string{"interval", "5min"}, pairs(between(before(20*day), before(20*day-time.Hour)))...), "interval"},
+		"five minutes without a row":  {"/api/v1/metrics/usage", append([]string{"interval", "5min"}, pairs(between(Before(20*history.Day), Before(20*history.Day-time.Hour)))...), "interval"},
 		"the limit of dead letters":   {"/api/v1/pipeline/dead", []string{"limit", "-1"}, "limit"},
 		"the limit of features":       {"/api/v1/metrics/features", []string{"limit", "9999"}, "limit"},
 		"the kind of an export":       {"/api/v1/metrics/export", []string{"kind", "both"}, "kind"},
@@ -193,7 +195,7 @@ func TestParametersThatBreakARule(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "five minutes without a row" {
-				b.exec(`UPDATE purge_line SET purged_before = $1`, before(7*day).Truncate(time.Hour))
+				b.exec(`UPDATE purge_line SET purged_before = $1`, Before(7*history.Day).Truncate(time.Hour))
 			}
 			got := b.refused(http.StatusBadRequest, c.path, c.pairs...)
 			require.Contains(t, got["message"], c.field)

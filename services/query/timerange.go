@@ -9,13 +9,14 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/fault"
+	"github.com/lakepulse/lakepulse/services/query/history"
 )
 
-var presets = map[string]time.Duration{"24h": day, "7d": 7 * day, "30d": 30 * day, "90d": 90 * day}
+var presets = map[string]time.Duration{"24h": history.Day, "7d": 7 * history.Day, "30d": 30 * history.Day, "90d": 90 * history.Day}
 
 // parseRange reads time_range, or start and end, by the rules every metrics
 // read shares. Its errors name the field and, in details, the rule.
-func parseRange(q url.Values, now time.Time, retention time.Duration) (timeRange, error) {
+func parseRange(q url.Values, now time.Time, retention time.Duration) (history.Range, error) {
 	now = now.UTC().Truncate(time.Microsecond)
 	if q.Has("start") || q.Has("end") {
 		return parseCustom(q, now, retention)
@@ -26,50 +27,50 @@ func parseRange(q url.Values, now time.Time, retention time.Duration) (timeRange
 	}
 	length, known := presets[name]
 	if !known {
-		return timeRange{}, fault.Refuse("time_range", "unknown", "time_range must be one of 24h, 7d, 30d, 90d")
+		return history.Range{}, fault.Refuse("time_range", "unknown", "time_range must be one of 24h, 7d, 30d, 90d")
 	}
-	r := timeRange{name: api.TimeRangeName(name), start: now.Add(-length), end: now}
-	if r.start.Before(oldest(now, retention)) {
-		return timeRange{}, refuseOld("time_range", retention)
+	r := history.Range{Name: api.TimeRangeName(name), Start: now.Add(-length), End: now}
+	if r.Start.Before(oldest(now, retention)) {
+		return history.Range{}, refuseOld("time_range", retention)
 	}
 	return r, nil
 }
 
-func parseCustom(q url.Values, now time.Time, retention time.Duration) (timeRange, error) {
+func parseCustom(q url.Values, now time.Time, retention time.Duration) (history.Range, error) {
 	if q.Has("time_range") {
-		return timeRange{}, fault.Refuse("time_range", "not_together", "time_range must not be given together with start and end")
+		return history.Range{}, fault.Refuse("time_range", "not_together", "time_range must not be given together with start and end")
 	}
 	for _, field := range []string{"start", "end"} {
 		if !q.Has(field) {
-			return timeRange{}, fault.Refuse(field, "both_needed", "start and end must be given together: %s is missing", field)
+			return history.Range{}, fault.Refuse(field, "both_needed", "start and end must be given together: %s is missing", field)
 		}
 	}
 	start, err := parseTime(q, "start")
 	if err != nil {
-		return timeRange{}, err
+		return history.Range{}, err
 	}
 	end, err := parseTime(q, "end")
 	if err != nil {
-		return timeRange{}, err
+		return history.Range{}, err
 	}
-	r := timeRange{name: api.RangeNameCustom, start: start, end: end}
+	r := history.Range{Name: api.RangeNameCustom, Start: start, End: end}
 	return r, checkRange(r, now, retention)
 }
 
 // checkRange holds a custom range against the rules. Events may be stamped up to
 // event.MaxAhead in the future, so a range may reach as far; that also forgives
 // a browser whose clock runs ahead.
-func checkRange(r timeRange, now time.Time, retention time.Duration) error {
+func checkRange(r history.Range, now time.Time, retention time.Duration) error {
 	switch latest := now.Add(event.MaxAhead); {
-	case !r.start.Before(r.end):
+	case !r.Start.Before(r.End):
 		return fault.Refuse("start", "start_after_end", "start must be before end")
-	case r.start.After(latest):
+	case r.Start.After(latest):
 		return fault.Refuse("start", "in_the_future", "start must not be in the future")
-	case r.end.After(latest):
+	case r.End.After(latest):
 		return fault.Refuse("end", "in_the_future", "end must not be in the future")
-	case r.length() > MaxRange:
+	case r.Length() > MaxRange:
 		return fault.Refuse("end", "over_90_days", "the range from start to end must not be over 90 days")
-	case r.start.Before(oldest(now, retention)):
+	case r.Start.Before(oldest(now, retention)):
 		return refuseOld("start", retention)
 	}
 	return nil
@@ -97,8 +98,8 @@ func refuseOld(field string, retention time.Duration) *fault.Error {
 
 // spell writes a duration the way people say it: days where it is whole days.
 func spell(d time.Duration) string {
-	if d%day == 0 {
-		return fmt.Sprintf("%d days", d/day)
+	if d%history.Day == 0 {
+		return fmt.Sprintf("%d days", d/history.Day)
 	}
 	return fmt.Sprintf("%d hours", int64(math.Floor(d.Hours())))
 }

@@ -10,12 +10,13 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
 )
 
 type seriesRequest struct {
-	seriesQuestion
+	history.SeriesQuestion
 
-	rng      timeRange
+	rng      history.Range
 	exact    bool
 	interval api.Interval
 	zone     *time.Location
@@ -27,10 +28,10 @@ func (s *Service) timeSeries() httpapi.Route {
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
 			p.required("metric_type", 20)
-			req := seriesRequest{rng: rng, exact: p.boolean("exact"), seriesQuestion: seriesQuestion{
-				filter: p.requestFilter(), anonymous: p.boolean("include_anonymous"),
-				metric: choice(p, "metric_type", "", api.MetricTypePerformance, api.MetricTypeUsage, api.MetricTypeBoth)}}
-			req.filter.eventType = p.text("event_type", 100)
+			req := seriesRequest{rng: rng, exact: p.boolean("exact"), SeriesQuestion: history.SeriesQuestion{
+				Filter: p.requestFilter(), Anonymous: p.boolean("include_anonymous"),
+				Metric: choice(p, "metric_type", "", api.MetricTypePerformance, api.MetricTypeUsage, api.MetricTypeBoth)}}
+			req.Filter.EventType = p.text("event_type", 100)
 			req.interval, req.zone = p.interval(rng)
 			return req, p.err
 		},
@@ -39,22 +40,22 @@ func (s *Service) timeSeries() httpapi.Route {
 }
 
 func (s *Service) getTimeSeries(ctx context.Context, _ auth.Caller, req seriesRequest) (*api.TimeSeries, error) {
-	resp := &api.TimeSeries{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := openView(ctx, tx, question{rng: req.rng, exact: req.exact, now: s.now()})
+	resp := &api.TimeSeries{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Now: s.now()})
 		if err != nil {
 			return err
 		}
-		b, err := v.buckets(req.interval, req.zone)
+		b, err := v.Buckets(req.interval, req.zone)
 		if err != nil {
 			return err
 		}
-		series, err := v.series(ctx, tx, req.seriesQuestion, b)
+		series, err := v.ReadSeries(ctx, tx, req.SeriesQuestion, b)
 		if err != nil {
 			return err
 		}
-		resp.Interval, resp.DataPoints, resp.Sources = b.interval, series.list(v, b), series.provenance(v, req.seriesQuestion, b)
-		resp.Deploys, err = v.deploys(ctx, tx, req.filter.app)
+		resp.Interval, resp.DataPoints, resp.Sources = b.Interval, series.List(v, b), series.Provenance(v, req.SeriesQuestion, b)
+		resp.Deploys, err = v.ListDeploys(ctx, tx, req.Filter.App)
 		return err
 	})
 	return resp, err

@@ -11,11 +11,14 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/records"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 type usageRequest struct {
-	rng       timeRange
-	filter    filter
+	rng       history.Range
+	filter    snapshot.Filter
 	anonymous bool
 	exact     bool
 	compare   bool
@@ -39,28 +42,28 @@ func (s *Service) usage() httpapi.Route {
 }
 
 func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest) (*api.Usage, error) {
-	resp := &api.Usage{TimeRange: req.rng.name, StartTime: req.rng.start, EndTime: req.rng.end}
-	err := s.store.snapshot(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := openView(ctx, tx, question{rng: req.rng, exact: req.exact, compare: req.compare, now: s.now()})
+	resp := &api.Usage{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
+	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Compare: req.compare, Now: s.now()})
 		if err != nil {
 			return err
 		}
-		b, err := v.buckets(req.interval, req.zone)
+		b, err := v.Buckets(req.interval, req.zone)
 		if err != nil {
 			return err
 		}
-		tally, err := tallyEvents(ctx, tx, v.whole(event.KindUsage), req.filter, true)
+		tally, err := history.TallyEvents(ctx, tx, v.PlanWhole(event.KindUsage), req.filter, true)
 		if err != nil {
 			return err
 		}
-		current, err := usersThisHour(ctx, tx, s.now(), req.filter.app, req.anonymous)
+		current, err := history.CountUsersThisHour(ctx, tx, s.now(), req.filter.App, req.anonymous)
 		if err != nil {
 			return err
 		}
-		resp.Interval, resp.Metrics = b.interval, tally.metrics()
+		resp.Interval, resp.Metrics = b.Interval, tally.Metrics()
 		resp.Metrics.ActiveUsersCurrentHour = current
-		resp.EventDistribution, resp.PageViews, resp.Elements = tally.byType, tally.pages, tally.elements
-		if err = addUsersOf(ctx, tx, v, req, b, tally.n, resp); err != nil || !req.compare {
+		resp.EventDistribution, resp.PageViews, resp.Elements = tally.ByType, tally.Pages, tally.Elements
+		if err = addUsersOf(ctx, tx, v, req, b, tally.N, resp); err != nil || !req.compare {
 			return err
 		}
 		resp.Previous, err = s.previousUsage(ctx, tx, v, req, current)
@@ -71,41 +74,41 @@ func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest)
 
 // addUsersOf adds who had the n events of the answer: how many, and where they are
 // wanted how many when, and who.
-func addUsersOf(ctx context.Context, tx pgx.Tx, v *view, req usageRequest, b buckets, n int64, resp *api.Usage) (err error) {
+func addUsersOf(ctx context.Context, tx pgx.Tx, v *history.View, req usageRequest, b history.Buckets, n int64, resp *api.Usage) (err error) {
 	if !req.users {
-		r := v.whole(event.KindUsage)
-		who, err := crowds(ctx, tx, crowdQuestion{events: r, filter: req.filter}, nil)
-		resp.ActiveUsers, resp.TopUsers, resp.Sources = []api.ActiveUsersPoint{}, []api.UserActivity{}, v.provenance(n, false, r)
-		resp.Metrics.UniqueUsers = who.events.count()
+		r := v.PlanWhole(event.KindUsage)
+		who, err := history.ReadUsers(ctx, tx, history.UserQuestion{Events: r, Filter: req.filter}, nil)
+		resp.ActiveUsers, resp.TopUsers, resp.Sources = []api.ActiveUsersPoint{}, []api.UserActivity{}, v.Provenance(n, false, r)
+		resp.Metrics.UniqueUsers = who.Events.Count()
 		return err
 	}
-	who, points, err := v.activeOver(ctx, tx, req.filter, req.anonymous, b)
+	who, points, err := v.CountUsersOver(ctx, tx, req.filter, req.anonymous, b)
 	if err != nil {
 		return err
 	}
-	resp.ActiveUsers, resp.Sources = points, v.provenance(n, false, v.over(event.KindUsage, b))
-	resp.Metrics.UniqueUsers = who.events.count()
-	resp.TopUsers, _, err = listUsers(ctx, tx, v, req.filter, byActivity, &resp.Sources)
+	resp.ActiveUsers, resp.Sources = points, v.Provenance(n, false, v.PlanBuckets(event.KindUsage, b))
+	resp.Metrics.UniqueUsers = who.Events.Count()
+	resp.TopUsers, _, err = records.ListUsers(ctx, tx, v, req.filter, records.ByActivity, &resp.Sources)
 	return err
 }
 
 // previousUsage tallies the period before, or returns nil where part of it is
 // no longer kept.
-func (s *Service) previousUsage(ctx context.Context, tx pgx.Tx, v *view, req usageRequest, current int64) (*api.PreviousUsage, error) {
-	if !s.retained(v.asked.before()) {
+func (s *Service) previousUsage(ctx context.Context, tx pgx.Tx, v *history.View, req usageRequest, current int64) (*api.PreviousUsage, error) {
+	if !s.retained(v.Asked.Previous()) {
 		return nil, nil
 	}
-	before := v.previous(req.exact)
-	tally, err := tallyEvents(ctx, tx, before.whole(event.KindUsage), req.filter, false)
+	before := v.Previous(req.exact)
+	tally, err := history.TallyEvents(ctx, tx, before.PlanWhole(event.KindUsage), req.filter, false)
 	if err != nil {
 		return nil, err
 	}
-	q := crowdQuestion{events: before.whole(event.KindUsage), filter: req.filter}
-	users, err := crowds(ctx, tx, q, nil)
+	q := history.UserQuestion{Events: before.PlanWhole(event.KindUsage), Filter: req.filter}
+	users, err := history.ReadUsers(ctx, tx, q, nil)
 	if err != nil {
 		return nil, err
 	}
-	m := tally.metrics()
-	m.UniqueUsers, m.ActiveUsersCurrentHour = users.events.count(), current
-	return &api.PreviousUsage{StartTime: before.asked.start, EndTime: before.asked.end, Metrics: m}, nil
+	m := tally.Metrics()
+	m.UniqueUsers, m.ActiveUsersCurrentHour = users.Events.Count(), current
+	return &api.PreviousUsage{StartTime: before.Asked.Start, EndTime: before.Asked.End, Metrics: m}, nil
 }

@@ -1,0 +1,173 @@
+package history
+
+import (
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
+)
+
+// This file, and receipts.go, hold all SQL over the tables of aggregates. What the
+// rest of the package needs from them is the functions below. Each appends
+// SELECTs of a fixed row shape for the aggregated part of a plan, joined by UNION
+// ALL, and reports whether it appended any; the callers append the raw rows of
+// the plan in the same shape. Where an answer is not selected in parts, a whole
+// statement is returned.
+
+// aggregateTime is the column of aggregates that says when: the start of the hour or day.
+const aggregateTime = `time_bucket`
+
+// tables is a pair of aggregate tables of the same columns.
+type tables struct{ hours, days string }
+
+var (
+	// byKey has a row per endpoint and method, or per event type.
+	tablesByKey = tables{hours: `aggregated_metrics WHERE `, days: `aggregated_days WHERE `}
+	// byApp has a row per app.
+	tablesByApp = tables{
+		hours: `aggregated_totals WHERE resolution = 'hour' AND `,
+		days:  `aggregated_totals WHERE resolution = 'day' AND `,
+	}
+)
+
+// smallestTables returns the smallest tables that can be narrowed to a filter.
+func smallestTables(kind event.Kind, f snapshot.Filter) tables {
+	if kind == event.KindPerformance && (f.Endpoint != "" || f.Method != "") || kind == event.KindUsage && f.EventType != "" {
+		return tablesByKey
+	}
+	return tablesByApp
+}
+
+// aggregates appends a select of columns for each of the tier's tables that the
+// reading needs, joined by UNION ALL, and reports whether it appended any. The
+// columns are appended by a function because buckets are among them.
+func aggregates(s *snapshot.Statement, t tables, kind event.Kind, f snapshot.Filter, r Plan, columns func()) bool {
+	some := false
+	for _, part := range []struct {
+		table string
+		spans []snapshot.Span
+	}{{t.days, r.days}, {t.hours, r.hours}} {
+		if len(part.spans) == 0 {
+			continue
+		}
+		if some {
+			s.Add(` UNION ALL `)
+		}
+		some = true
+		s.Add(`SELECT `)
+		columns()
+		s.Add(` FROM `+part.table+`metric_type = ? AND `, string(kind)).In(aggregateTime, part.spans).Equal("app", f.App)
+		if kind == event.KindPerformance {
+			s.Equal("endpoint_path", f.Endpoint).Equal("method", f.Method)
+		} else {
+			s.Equal("event_type", f.EventType)
+		}
+	}
+	return some
+}
+
+// selectRequestParts appends the keys and then a part of requests that can be
+// merged: sample count, errors, anonymous requests, sum, least and greatest
+// response time, encoded histogram.
+func selectRequestParts(s *snapshot.Statement, t tables, f snapshot.Filter, r Plan, keys ...keyColumn) bool {
+	return aggregates(s, t, event.KindPerformance, f, r, func() {
+		for _, k := range keys {
+			k.aggregate(s)
+			s.Add(`, `)
+		}
+		s.Add(`sample_count, error_count, anonymous_count, response_time_sum, response_time_min, response_time_max, histogram`)
+	})
+}
+
+// endpointColumns are the keys by which endpoints are told apart.
+var endpointColumns = []keyColumn{column(`app`, `app`), column(`endpoint_path`, `endpoint`), column(`method`, `method`)}
+
+// keyColumn is the bucket as a key.
+func (b Buckets) keyColumn() keyColumn {
+	return keyColumn{
+		aggregate: func(s *snapshot.Statement) { b.column(s, aggregateTime) },
+		raw:       func(s *snapshot.Statement) { b.column(s, snapshot.RawTime) },
+	}
+}
+
+// selectTrends appends app, endpoint, method, start of the slice, requests.
+func selectTrends(s *snapshot.Statement, f snapshot.Filter, r Plan, cut TrendSlices) bool {
+	if !r.aggregated() {
+		return false
+	}
+	s.Add(`SELECT app, endpoint_path, method, date_bin(?::interval, time_bucket, ?), sum(sample_count)::bigint FROM (`, cut.Width, cut.from)
+	aggregates(s, tablesByKey, event.KindPerformance, f, r, func() { s.Add(`app, endpoint_path, method, time_bucket, sample_count`) })
+	s.Add(`) AS part GROUP BY 1, 2, 3, 4`)
+	return true
+}
+
+// outcomesStatement returns counts of status codes and counts of error types, each
+// a JSON object.
+func outcomesStatement(f snapshot.Filter, r Plan) *snapshot.Statement {
+	var st snapshot.Statement
+	aggregates(&st, tablesByKey, event.KindPerformance, f, r, func() {
+		st.Add(`aggregated_values->'status_code_distribution', aggregated_values->'error_type_distribution'`)
+	})
+	return &st
+}
+
+// slowHoursStatement returns start and end of the n hours whose slowest request
+// is slowest.
+func slowHoursStatement(f snapshot.Filter, r Plan, n int) *snapshot.Statement {
+	var st snapshot.Statement
+	st.Add(`SELECT time_bucket, time_bucket + interval '1 hour' FROM (`)
+	aggregates(&st, tablesByKey, event.KindPerformance, f, r, func() { st.Add(`time_bucket, response_time_max`) })
+	return st.Add(`) AS part GROUP BY time_bucket ORDER BY max(response_time_max) DESC LIMIT ?`, n)
+}
+
+// eventPartsStatement returns event type, events, successes, failures and, with
+// lists, counts by page (of events of the filter's page type) and by element, each
+// a JSON object; without them NULL.
+func eventPartsStatement(f snapshot.Filter, r Plan, lists bool) *snapshot.Statement {
+	var st snapshot.Statement
+	aggregates(&st, tablesByKey, event.KindUsage, f, r, func() {
+		st.Add(`event_type, sample_count, success_count, failure_count`)
+		if lists {
+			st.Add(`, CASE WHEN event_type = ? THEN aggregated_values->'event_count_by_page' END,
+				aggregated_values->'event_count_by_element'`, pageType(f))
+		} else {
+			st.Add(`, NULL, NULL`)
+		}
+	})
+	return &st
+}
+
+// selectEventCounts appends bucket, event type, events.
+func selectEventCounts(s *snapshot.Statement, f snapshot.Filter, r Plan, b Buckets) bool {
+	if !r.aggregated() {
+		return false
+	}
+	s.Add(`SELECT bucket, event_type, sum(sample_count)::bigint FROM (`)
+	aggregates(s, tablesByKey, event.KindUsage, f, r, func() {
+		b.column(s, aggregateTime).Add(` AS bucket, event_type, sample_count`)
+	})
+	s.Add(`) AS part GROUP BY 1, 2`)
+	return true
+}
+
+// selectUsers appends bucket, of events?, any anonymous?, numbers of users, NULL
+// (their names). Without buckets the bucket is the epoch.
+func selectUsers(s *snapshot.Statement, kind event.Kind, f snapshot.Filter, r Plan, b *Buckets) bool {
+	return aggregates(s, smallestTables(kind, f), kind, f, r, func() {
+		bucketColumn(s, b, aggregateTime).Add(` AS bucket, ?::boolean, anonymous_count > 0, users, NULL::text[]`, kind == event.KindUsage)
+	})
+}
+
+// selectApps appends true (only the hour is known), app, events, start of the last hour.
+func selectApps(s *snapshot.Statement, kind event.Kind, r Plan) bool {
+	if !r.aggregated() {
+		return false
+	}
+	s.Add(`SELECT true, app, sum(sample_count)::bigint, max(time_bucket) FROM (`)
+	aggregates(s, tablesByApp, kind, snapshot.Filter{}, r, func() { s.Add(`app, sample_count, time_bucket`) })
+	s.Add(`) AS part GROUP BY app`)
+	return true
+}
+
+// selectEndpoints appends app, endpoint, method; one may come more than once.
+func selectEndpoints(s *snapshot.Statement, r Plan) bool {
+	return aggregates(s, tablesByKey, event.KindPerformance, snapshot.Filter{}, r, func() { s.Add(`app, endpoint_path, method`) })
+}

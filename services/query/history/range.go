@@ -1,0 +1,23 @@
+package history
+
+import (
+	"time"
+
+	"github.com/lakepulse/lakepulse/api"
+)
+
+const Day = 24 * time.Hour
+
+// Range is the span a question is about: start inclusive, end exclusive,
+// UTC, in whole microseconds as Postgres keeps them.
+type Range struct {
+	Name       api.TimeRangeName
+	Start, End time.Time
+}
+
+func (r Range) Length() time.Duration { return r.End.Sub(r.Start) }
+
+// Previous returns the period of the same length that ends where r starts.
+func (r Range) Previous() Range {
+	return Range{Name: r.Name, Start: r.Start.Add(-r.Length()), End: r.Start}
+}
