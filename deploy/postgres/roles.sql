@@ -20,6 +20,9 @@ GRANT USAGE ON SCHEMA metrics TO lakepulse_writer, lakepulse_query, lakepulse_ag
 GRANT SELECT, INSERT ON metrics.performance_metrics, metrics.usage_events TO lakepulse_writer;
 GRANT SELECT, INSERT, UPDATE ON metrics.hour_marks, metrics.stream_positions, metrics.pipeline_status TO lakepulse_writer;
 GRANT SELECT, INSERT ON metrics.event_ledger TO lakepulse_writer;
+-- It records when a key was last used and which clients an app has.
+GRANT SELECT, INSERT, UPDATE ON metrics.app_clients TO lakepulse_writer;
+GRANT SELECT (key_id), UPDATE (last_used_at) ON metrics.api_keys TO lakepulse_writer;
 GRANT SELECT ON metrics.purge_line, metrics.schema_migrations TO lakepulse_writer;
 GRANT SELECT, UPDATE ON metrics.purge_gate TO lakepulse_writer;
 GRANT EXECUTE ON FUNCTION metrics.ensure_raw_partition(text, date) TO lakepulse_writer;
@@ -29,8 +32,12 @@ GRANT SELECT ON ALL TABLES IN SCHEMA metrics TO lakepulse_query;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA metrics TO lakepulse_query;
 REVOKE EXECUTE ON FUNCTION metrics.ensure_raw_partition(text, date) FROM lakepulse_query;
 
+-- Administrators set apps, keys and readers through it.
+GRANT INSERT, UPDATE, DELETE ON metrics.apps, metrics.api_keys, metrics.app_principals, metrics.app_readers TO lakepulse_query;
+
 -- The aggregator reads and deletes raw rows and owns what is in the aggregates.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA metrics TO lakepulse_aggregate;
 REVOKE INSERT, UPDATE ON metrics.performance_metrics, metrics.usage_events FROM lakepulse_aggregate;
-REVOKE INSERT, UPDATE, DELETE ON metrics.schema_migrations FROM lakepulse_aggregate;
+REVOKE INSERT, UPDATE, DELETE ON metrics.schema_migrations, metrics.apps, metrics.api_keys, metrics.app_principals, metrics.app_readers
+    FROM lakepulse_aggregate;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA metrics TO lakepulse_aggregate;
