@@ -59,7 +59,9 @@ class FakeIngest:
         self._thread.join(WAIT)
 
     def client(self, **options: Any) -> Client:
-        return Client(**{"url": self.url, "app_name": "orders", "api_key": "lp_test", "flush_interval": 60.0, **options})
+        own = {"url": self.url, "app_name": "orders", "api_key": "lp_test", "flush_interval": 60.0}
+        # The tests stand in for the proxy of Databricks Apps, which names the user.
+        return Client(**{**own, "trust_forwarded": True, **options})
 
     def to(self, path_end: str) -> List[Call]:
         return [call for call in self.calls if call.path.endswith(path_end)]

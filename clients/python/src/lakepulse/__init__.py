@@ -4,6 +4,7 @@ Standard library only. See ``docs/clients/python.md`` for every option, and what
 
 - :class:`LakepulseMiddleware` and :class:`LakepulseRelay` for ASGI (FastAPI, Starlette, Gradio, Quart),
 - :class:`LakepulseWSGIMiddleware` and :class:`LakepulseWSGIRelay` for WSGI, :func:`init_flask` for Flask and Dash,
+- :func:`set_route`, :func:`set_user` and :func:`track` for the request under way, from anywhere inside its handling,
 - :class:`Client` for usage events from the server, for requests no middleware sees, and for the numbers.
 
 Invariants: the app never waits for the collector, never sees an error of it, and holds a bounded number of events;
@@ -11,6 +12,7 @@ an event keeps its id and timestamp over all retries; what is lost is counted an
 """
 
 from ._client import Client, Stats
+from ._current import set_route, set_user, track
 from ._options import Options
 from ._version import __version__
 from .asgi import LakepulseMiddleware, LakepulseRelay
@@ -27,4 +29,7 @@ __all__ = [
     "Stats",
     "__version__",
     "init_flask",
+    "set_route",
+    "set_user",
+    "track",
 ]

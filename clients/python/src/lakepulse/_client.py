@@ -11,8 +11,9 @@ import re
 import time
 import weakref
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
+from ._current import CURRENT
 from ._endpoints import USAGE_EVENTS_PATH, Exclusions, PathNames, clean_template
 from ._ids import instance_name
 from ._lane import Event, Lane
@@ -60,13 +61,17 @@ class Stats:
 class Exchange:
     """A request under way. Subclasses know the framework's side of it."""
 
-    __slots__ = ("started_at", "started", "status", "error_type", "__weakref__")
+    __slots__ = ("client", "started_at", "started", "status", "error_type", "route", "_user", "__weakref__")
 
-    def __init__(self, started_at: float) -> None:
-        self.started_at = started_at
+    def __init__(self, client: "Client") -> None:
+        self.client = client
+        self.started_at = client.options.clock()
         self.started = time.perf_counter()
         self.status = 0
         self.error_type: Optional[str] = None
+        self.route: Optional[str] = None
+        """The endpoint's name, where the app has given one."""
+        self._user: Tuple[Optional[str], ...] = ()
 
     def method(self) -> str:
         """Return the request's method."""
@@ -79,6 +84,15 @@ class Exchange:
     def identity(self) -> Identity:
         """Return whom and what the request belongs to."""
         raise NotImplementedError
+
+    def set_user(self, user_id: Optional[str]) -> None:
+        """Name the user; None means that nobody is signed in."""
+        self._user = (user_id,)
+
+    def named_identity(self) -> Identity:
+        """Return the identity with the user that the app has named, if it has."""
+        identity = self.identity()
+        return identity._replace(user_id=self._user[0]) if self._user else identity
 
 
 class Client:
@@ -109,6 +123,17 @@ class Client:
             _register(self)
         elif self.options.enabled:
             self.options.logger.info("lakepulse: no url (or LAKEPULSE_URL) is set, so nothing is collected")
+
+    def name_path(self, path: str, status: int, routed: bool) -> str:
+        """Name a request by its path, where no route gives a template.
+
+        Scanners make paths up. Where the framework has routes (``routed``) a path without one is made up; elsewhere a
+        path may be where the app did not answer it with success. Such paths share few names of their own, so that
+        they never use up those of the app's real paths.
+        """
+        if not routed and (200 <= status <= 299 or self.path_names.knows(path)):
+            return self.path_names.name(path)
+        return self.unmatched_names.name(path)
 
     def _set_up_process(self) -> None:
         self._origin = Origin(self.options.app_name, self.options.app_version, instance_name(self.options.instance))
@@ -192,7 +217,7 @@ class Client:
                 status,
                 elapsed * 1000,
                 error_type,
-                exchange.identity(),
+                exchange.named_identity(),
             )
         except Exception as error:  # a fault of ours is not the app's
             self.throttle.warn("record", "a request could not be recorded: %r", error)
@@ -228,8 +253,8 @@ class Client:
     def track(
         self,
         *,
-        user_id: str,
         event_type: str,
+        user_id: Optional[str] = None,
         page_name: Optional[str] = None,
         element_id: Optional[str] = None,
         success: Optional[bool] = None,
@@ -239,12 +264,15 @@ class Client:
     ) -> bool:
         """Send a usage event from the server, for example ``query_executed``.
 
+        ``user_id``, ``session_id`` and ``interaction_id`` are those of the request under way unless given.
         Report whether it was queued: an event that ingest would refuse (an ``event_type`` not matching
         ``^[a-z][a-z0-9_.]{0,99}$``, no ``user_id``, ``metadata`` over 8 KiB of JSON) is logged and not queued, for a
         slip in a measurement must not become an error of the app.
         """
         if not self.enabled:
             return False
+        identity = self._current_identity()
+        user_id = user_id or identity.user_id
         problem = _usage_problem(user_id, event_type, metadata)
         if problem:
             self.throttle.warn("track", "event not sent: %s", problem)
@@ -257,11 +285,21 @@ class Client:
             "success": None if success is None else bool(success),
             # A copy: the app may go on changing its own.
             "metadata": None if metadata is None else json.loads(json.dumps(dict(metadata))),
-            "session_id": text(session_id),
-            "interaction_id": text(interaction_id),
+            "session_id": text(session_id or identity.session_id),
+            "interaction_id": text(interaction_id or identity.interaction_id),
         }
         self._queue(self._usage, UsageRecord(self.options.clock(), fields))
         return True
+
+    def _current_identity(self) -> Identity:
+        exchange = CURRENT.get()
+        if exchange is None or exchange.client is not self:
+            return Identity()
+        try:
+            return exchange.named_identity()
+        except Exception as error:  # a fault of ours is not the app's
+            self.throttle.warn("track", "the request under way does not tell its user: %r", error)
+            return Identity()
 
     # ---- life --------------------------------------------------------------------------------------------------
 

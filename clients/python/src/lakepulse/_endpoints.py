@@ -99,6 +99,10 @@ class PathNames:
             self._seen.add(name)
         return name
 
+    def knows(self, path: str) -> bool:
+        """Report whether the name of a path is one of those given already."""
+        return reduce_path(path) in self._seen
+
     def after_fork(self) -> None:
         """Replace the lock: another thread may have held it when the process was forked."""
         self._lock = threading.Lock()

@@ -20,7 +20,9 @@ _ENVIRONMENT = {
     "app_version": "LAKEPULSE_APP_VERSION",
     "instance": "LAKEPULSE_INSTANCE",
     "dev_user": "LAKEPULSE_DEV_USER",
+    "trust_forwarded": "LAKEPULSE_TRUST_FORWARDED",
 }
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _MAX_BATCH = 1000
 
 
@@ -28,9 +30,9 @@ _MAX_BATCH = 1000
 class Options:
     """What a client can be told. Times are seconds.
 
-    ``url``, ``api_key``, ``app_name``, ``app_version``, ``instance`` and ``dev_user`` come from ``LAKEPULSE_URL``,
-    ``LAKEPULSE_API_KEY``, ``LAKEPULSE_APP``, … when they are not given. Without a ``url`` the client is off: middleware passes every
-    request through untouched, so the same code runs where there is no collector.
+    ``url``, ``api_key``, ``app_name``, ``app_version``, ``instance``, ``dev_user`` and ``trust_forwarded`` come from
+    ``LAKEPULSE_URL``, ``LAKEPULSE_API_KEY``, ``LAKEPULSE_APP``, … when they are not given. Without a ``url`` the client
+    is off: middleware passes every request through untouched, so the same code runs where there is no collector.
     """
 
     url: Optional[str] = None
@@ -67,6 +69,11 @@ class Options:
     dev_user: Optional[str] = None
     """The relay's user when nobody is signed in, for work at one's desk. Refused together with ``api_key`` or
     ``token_provider``: with those, ingest believes the relay."""
+
+    trust_forwarded: Optional[bool] = None
+    """Whether ``X-Forwarded-Email`` and ``X-Forwarded-User`` name the user. Anybody can send these headers, so they
+    count only behind a proxy that writes them itself. None: where ``DATABRICKS_APP_NAME`` is set, for the proxy of
+    Databricks Apps does, and where ``dev_user`` is set, for a collector in dev mode believes everybody."""
 
     clock: Callable[[], float] = field(default=time.time, repr=False)
     logger: logging.Logger = field(default_factory=lambda: logging.getLogger("lakepulse"), repr=False)
@@ -121,12 +128,26 @@ def options_from(given: Mapping[str, Any], environ: Optional[Mapping[str, str]] 
     values = dict(given)
     for name, variable in _ENVIRONMENT.items():
         given_value = values.get(name)
-        values[name] = (env.get(variable) if given_value is None else given_value) or None
+        found = env.get(variable) if given_value is None else given_value
+        values[name] = None if found == "" else found
     if values.get("url"):
         values["url"] = values["url"].rstrip("/")
     if "exclude" in values and not isinstance(values["exclude"], (str, re.Pattern)):
         values["exclude"] = tuple(values["exclude"])
+    values["trust_forwarded"] = _trusts(values.get("trust_forwarded"), values, env)
     if values.get("app_name") is None and not values.get("api_key"):
         # With a key, the key says which app this is; a guess that differs would get every event refused.
         values["app_name"] = env.get("DATABRICKS_APP_NAME") or None
     return Options(**values)
+
+
+def _trusts(given: object, values: Mapping[str, Any], env: Mapping[str, str]) -> bool:
+    """Return whether the forwarded headers name the user. Raises ``ValueError`` for a text that is neither yes nor no."""
+    if given is None:
+        return bool(env.get("DATABRICKS_APP_NAME") or values.get("dev_user"))
+    if isinstance(given, bool):
+        return given
+    word = str(given).strip().lower()
+    if word not in _YES + _NO:
+        raise ValueError("lakepulse: trust_forwarded (LAKEPULSE_TRUST_FORWARDED) must be true or false")
+    return word in _YES

@@ -53,13 +53,13 @@ def text(value: object) -> Optional[str]:
     return found.encode("utf-8", "replace").decode("utf-8") or None
 
 
-def identity_from(headers: Mapping[str, str]) -> Identity:
-    """Read the identity from headers with lower-case names."""
+def identity_from(headers: Mapping[str, str], trust_forwarded: bool) -> Identity:
+    """Read the identity from headers with lower-case names; the user only where the forwarded headers are trusted."""
     get = headers.get
     trace = get("traceparent")
     match = _TRACEPARENT.fullmatch(trace.strip()) if trace else None
     return Identity(
-        user_id=signed_in_user(headers),
+        user_id=signed_in_user(headers, trust_forwarded),
         session_id=text(get("x-lakepulse-session-id")),
         interaction_id=text(get("x-lakepulse-interaction-id")),
         trace_id=match.group(1) if match else None,
@@ -67,8 +67,13 @@ def identity_from(headers: Mapping[str, str]) -> Identity:
     )
 
 
-def signed_in_user(headers: Mapping[str, str]) -> Optional[str]:
-    """Return the user the Databricks Apps proxy names: the e-mail address, else the user id."""
+def signed_in_user(headers: Mapping[str, str], trust_forwarded: bool) -> Optional[str]:
+    """Return the user that the Databricks Apps proxy names: the e-mail address, else the user id.
+
+    None where the headers are not trusted: without a proxy that overwrites them, a caller may send any name.
+    """
+    if not trust_forwarded:
+        return None
     return text(headers.get("x-forwarded-email")) or text(headers.get("x-forwarded-user"))
 
 
@@ -87,9 +92,9 @@ IDENTITY_HEADERS = frozenset(
 
 
 def method_name(method: str) -> str:
-    """Return the method, ``OTHER`` for one that HTTP does not define: clients can send any word."""
+    """Return the method, ``_OTHER`` for one that HTTP does not define: clients can send any word."""
     name = method.upper()
-    return name if name in _METHODS else "OTHER"
+    return name if name in _METHODS else "_OTHER"
 
 
 def rfc3339(unix_seconds: float) -> str:

@@ -13,7 +13,7 @@ import json
 import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ._client import Client
 from ._endpoints import USAGE_COUNT_PATH, USAGE_EVENTS_PATH
@@ -51,6 +51,9 @@ class Reply(NamedTuple):
 class Refusal(Exception):
     """The relay's own answer instead of ingest's."""
 
+    allow = ""
+    """The method that the path takes, for a 405."""
+
     def __init__(self, status: int, error: str, message: str, retry_after: Optional[int] = None, **more: Any) -> None:
         super().__init__(message)
         self.status = status
@@ -64,6 +67,31 @@ def relay_path(path: str) -> Optional[str]:
         if path.endswith(known):
             return known
     return None
+
+
+def from_own_page(headers: Mapping[str, str]) -> bool:
+    """Report whether a request that writes comes from a page of this app, or from no browser at all.
+
+    ``text/plain`` needs no preflight: without this check any site could post in the name of its visitor. Browsers send
+    ``Sec-Fetch-Site`` to https and localhost only, and ``Origin`` with every POST. ``X-Forwarded-Host`` counts beside
+    ``Host``, which proxies rewrite: a page cannot add it to a request that needs no preflight.
+    """
+    site = headers.get("sec-fetch-site", "")
+    if site:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin", "")
+    if not origin:
+        return True
+    try:
+        host = urlsplit(origin).netloc.lower()
+    except ValueError:
+        return False
+    own = (headers.get("host", ""), headers.get("x-forwarded-host", ""))
+    return bool(host) and host in [name.strip().lower() for name in own]
+
+
+# The headers that the relay reads besides those of the identity.
+RELAY_HEADERS = frozenset(("content-length", "content-encoding", "sec-fetch-site", "origin", "host", "x-forwarded-host"))
 
 
 class Relay:
@@ -83,18 +111,37 @@ class Relay:
 
     def check(self, asked: Asked) -> None:
         """Raise :class:`Refusal` where the answer does not depend on the body, so that none is read in vain."""
-        if asked.method != ("POST" if asked.path == USAGE_EVENTS_PATH else "GET"):
-            raise Refusal(405, "method_not_allowed", f"{asked.method} is not allowed here")
-        if not asked.user_id:
-            raise Refusal(401, "unauthorized", "No signed-in user")
-        if asked.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            # text/plain needs no preflight: without this any site could post in the name of its visitor.
+        if not asked.path:
+            raise Refusal(404, "not_found", "There is no such path here")
+        allowed = "POST" if asked.path == USAGE_EVENTS_PATH else "GET"
+        if asked.method != allowed:
+            refusal = Refusal(405, "method_not_allowed", f"Use {allowed}")
+            refusal.allow = allowed
+            raise refusal
+        if not self._client.enabled:
+            raise unavailable("No collector is configured: set url= or LAKEPULSE_URL", 60)
+        if asked.method == "POST" and not from_own_page(asked.headers):
             raise Refusal(403, "forbidden", "Events are taken from the app's own pages only")
-        if asked.headers.get("content-encoding", "identity") != "identity":
-            raise Refusal(415, "unsupported_media_type", "The body must not be compressed")
+        if not asked.user_id:
+            raise Refusal(401, "unauthenticated", self._nobody())
+        if asked.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            raise Refusal(415, "unsupported_media", "The body must not be compressed")
         length = asked.headers.get("content-length", "")
         if length.isascii() and length.isdigit() and (len(length) > 10 or int(length) > MAX_BODY):
             raise too_large()
+
+    def _nobody(self) -> str:
+        """Say what to set when nobody is signed in: the page's console is where a developer looks first."""
+        ways = ["in Databricks Apps the proxy names the user"]
+        if not self._has_credentials():
+            ways.append("on your own machine set LAKEPULSE_DEV_USER (or dev_user=) to your e-mail address")
+        ways.append("elsewhere give user_id=, a function that returns the signed-in user")
+        if not self._client.options.trust_forwarded:
+            ways.append(
+                "behind a proxy that sets X-Forwarded-Email itself set LAKEPULSE_TRUST_FORWARDED=true "
+                "(or trust_forwarded=True)"
+            )
+        return "Nobody is signed in: " + "; ".join(ways)
 
     def start(self, asked: Asked, done: Callable[[Reply], None]) -> None:
         """Pass a checked request on in a thread of its own; ``done`` is called there, once.
@@ -146,7 +193,7 @@ class Relay:
 
     def _question(self, query: str, user_id: str) -> str:
         if len(query) > _MAX_QUERY:
-            raise Refusal(400, "bad_request", f"The query must be at most {_MAX_QUERY} characters")
+            raise invalid("query", f"must be at most {_MAX_QUERY} characters")
         pairs = [(name, value) for name, value in parse_qsl(query, max_num_fields=50) if name != "user_id"]
         if self._has_credentials():
             pairs.append(("user_id", user_id))
@@ -220,7 +267,7 @@ def batch_for(body: bytes, user_id: str, app: Optional[str]) -> bytes:
     whole = parse(body)
     events = whole.get("events") if isinstance(whole, dict) else None
     if not isinstance(whole, dict) or not isinstance(events, list) or not events:
-        raise Refusal(400, "bad_request", "events: must be a list of at least one event")
+        raise invalid("events", "must be a list of at least one event")
     if len(events) > MAX_EVENTS:
         detail = f"Batch size exceeds maximum of {MAX_EVENTS} events"
         more = {"detail": detail, "max_batch_size": MAX_EVENTS, "received": len(events)}
@@ -254,7 +301,7 @@ def parse(body: bytes) -> object:
     try:
         return json.loads(body, parse_constant=no_constant)
     except (ValueError, RecursionError):
-        raise Refusal(400, "bad_request", "The body is not valid JSON") from None
+        raise invalid("body", "must be valid JSON") from None
 
 
 def forwarded(asked: Asked) -> Dict[str, str]:
@@ -271,6 +318,11 @@ def with_correlation(headers: Dict[str, str], correlation: Optional[str]) -> Dic
     return headers
 
 
+def invalid(field: str, rule: str) -> Refusal:
+    """Return the refusal of a request that breaks a rule."""
+    return Refusal(400, "invalid_request", f"{field}: {rule}", None, details={"field": field})
+
+
 def too_large() -> Refusal:
     """Return the refusal of a body over the limit."""
     detail = f"The body exceeds {MAX_BODY} bytes"
@@ -279,7 +331,7 @@ def too_large() -> Refusal:
 
 def unavailable(message: str, retry_after: int) -> Refusal:
     """Return the refusal after which the tracker tries again."""
-    return Refusal(503, "unavailable", message, retry_after)
+    return Refusal(503, "service_unavailable", message, retry_after)
 
 
 def problem(refusal: Refusal) -> Reply:
@@ -288,7 +340,7 @@ def problem(refusal: Refusal) -> Reply:
     if refusal.retry_after is not None:
         headers["Retry-After"] = str(refusal.retry_after)
     if refusal.status == 405:
-        headers["Allow"] = "POST, GET"
+        headers["Allow"] = refusal.allow
     return Reply(refusal.status, headers, json.dumps(refusal.body).encode("ascii"))
 
 

@@ -11,10 +11,11 @@ import asyncio
 from typing import Any, Awaitable, Callable, Dict, List, MutableMapping, Optional, Tuple
 
 from ._client import CLIENT_DISCONNECTED, Client, Exchange
+from ._current import CURRENT
 from ._endpoints import clean_template
 from ._record import IDENTITY_HEADERS, Identity, identity_from, signed_in_user, text
-from ._relay import MAX_BODY, Asked, Refusal, Relay, Reply, refused, relay_path, too_large, unavailable
-from ._routes import template_of
+from ._relay import MAX_BODY, RELAY_HEADERS, Asked, Refusal, Relay, Reply, invalid, refused, relay_path, too_large, unavailable
+from ._routes import path_within, root_before_routing, router_of, template_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,9 +24,10 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 UserCallback = Callable[[Scope], Optional[str]]
 
-_RELAY_HEADERS = IDENTITY_HEADERS | {"content-length", "content-encoding", "sec-fetch-site"}
-_HEADER_NAMES: Dict[bytes, str] = {name.encode("ascii"): name for name in _RELAY_HEADERS}
+_READ_HEADERS = IDENTITY_HEADERS | RELAY_HEADERS
+_HEADER_NAMES: Dict[bytes, str] = {name.encode("ascii"): name for name in _READ_HEADERS}
 _STREAM = b"text/event-stream"
+_BODY = ("http.response.body", "http.response.pathsend")
 
 
 def _headers(scope: Scope) -> Dict[str, str]:
@@ -42,45 +44,39 @@ def _headers(scope: Scope) -> Dict[str, str]:
 
 
 def _path(scope: Scope) -> str:
-    """Return the path within the app: servers and frameworks disagree whether root_path is part of ``path``."""
-    path: str = scope.get("path") or "/"
-    root: str = (scope.get("root_path") or "").rstrip("/")
-    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
-        return path[len(root) :] or "/"
-    return path
+    return path_within(scope.get("path") or "/", scope.get("root_path") or "")
 
 
 class _Request(Exchange):
     """One HTTP request of an ASGI app."""
 
-    __slots__ = ("client", "scope", "path", "raw_path", "root", "receive", "gone", "ended", "user_callback")
+    __slots__ = ("scope", "raw_path", "receive", "gone", "ended", "user_callback", "_promised", "_sent")
 
-    def __init__(
-        self, client: Client, scope: Scope, path: str, receive: Receive, user_callback: Optional[UserCallback]
-    ) -> None:
-        super().__init__(client.options.clock())
-        self.client = client
+    def __init__(self, client: Client, scope: Scope, receive: Receive, user_callback: Optional[UserCallback]) -> None:
+        super().__init__(client)
         self.scope = scope
-        self.path = path
         self.raw_path: str = scope.get("path") or "/"
-        self.root: str = scope.get("root_path") or ""
         self.receive = receive
         self.gone = False
         self.ended = False
         self.user_callback = user_callback
+        self._promised: Optional[int] = None
+        self._sent = 0
 
     def method(self) -> str:
         return str(self.scope.get("method", "GET"))
 
     def endpoint(self) -> str:
-        template = template_of(self.scope, self.raw_path, self.root)
+        if self.route is not None:
+            return self.route
+        template = template_of(self.scope, self.raw_path)
         if template is not None:
             return clean_template(template)
-        names = self.client.unmatched_names if self.status == 404 else self.client.path_names
-        return names.name(self.path)
+        path = path_within(self.raw_path, root_before_routing(self.scope))
+        return self.client.name_path(path, self.status, routed=router_of(self.scope) is not None)
 
     def identity(self) -> Identity:
-        identity = identity_from(_headers(self.scope))
+        identity = identity_from(_headers(self.scope), self.client.options.trust_forwarded is True)
         if self.user_callback is None:
             return identity
         return identity._replace(user_id=_user(self.client, self.user_callback, self.scope))
@@ -94,6 +90,23 @@ class _Request(Exchange):
         if message["type"] == "http.disconnect" and not self.ended:
             self.gone = True
         return message
+
+    def start_response(self, message: Message) -> None:
+        """Note the status and how long the body will be, if the app has said."""
+        self.status = message["status"]
+        if self.method() != "HEAD":
+            self._promised = _content_length(message)
+
+    def ends_with(self, message: Message) -> bool:
+        """Report whether a part of the body is the last: it says so, or the promised length is reached.
+
+        What an app does after that (closing a file, a generator's clean-up) is no part of the response, so a client
+        that leaves meanwhile has its whole answer.
+        """
+        if message["type"] == "http.response.pathsend" or not message.get("more_body", False):
+            return True
+        self._sent += len(message.get("body", b""))
+        return self._promised is not None and self._sent >= self._promised
 
     def note_disconnect(self) -> None:
         self.status, self.error_type = 499, CLIENT_DISCONNECTED
@@ -148,7 +161,7 @@ class LakepulseMiddleware:
         elif self.client.exclusions.excludes(path):
             await self.app(scope, receive, send)
         else:
-            request = _Request(self.client, scope, path, receive, self._user_id)
+            request = _Request(self.client, scope, receive, self._user_id)
             await self._measure(request, scope, send)
 
     async def _measure(self, request: _Request, scope: Scope, send: Send) -> None:
@@ -158,14 +171,14 @@ class LakepulseMiddleware:
         async def watch_send(message: Message) -> None:
             kind = message["type"]
             if kind == "http.response.start":
-                request.status = message["status"]
+                request.start_response(message)
                 await send(message)
                 if _is_stream(message):
                     # A stream of events stays open as long as the page: its answer is its start.
                     request.ended = True
                     client.finish(request)
-            elif kind == "http.response.body" and not message.get("more_body", False):
-                if not request.ended and request.disconnected():
+            elif kind in _BODY and not request.ended and request.ends_with(message):
+                if request.disconnected():
                     request.note_disconnect()
                 request.ended = True
                 await send(message)
@@ -173,6 +186,7 @@ class LakepulseMiddleware:
             else:
                 await send(message)
 
+        current = CURRENT.set(request)
         try:
             await self.app(scope, request.watch_receive, watch_send)
         except BaseException as error:
@@ -183,6 +197,7 @@ class LakepulseMiddleware:
             if not request.ended and request.disconnected():
                 request.note_disconnect()
         finally:
+            CURRENT.reset(current)
             client.finish(request)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -233,10 +248,6 @@ class LakepulseRelay:
     async def _reply(self, scope: Scope, receive: Receive) -> Reply:
         asked = self._asked(scope)
         try:
-            if not self.client.enabled:
-                raise unavailable("No collector is configured", 60)
-            if not asked.path:
-                raise Refusal(404, "not_found", "Not found")
             self._relay.check(asked)
             if asked.method == "POST":
                 asked = asked._replace(body=await _body(receive))
@@ -251,7 +262,7 @@ class LakepulseRelay:
         if self._user_id is not None:
             user = _user(self.client, self._user_id, scope)
         else:
-            user = signed_in_user(headers)
+            user = signed_in_user(headers, self.client.options.trust_forwarded is True)
         return Asked(
             method=scope.get("method", "GET"),
             path=relay_path(path) or relay_path(root + path) or "",
@@ -288,7 +299,7 @@ async def _body(receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refusal(400, "bad_request", "The body is not complete")
+            raise invalid("body", "is not complete")
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > MAX_BODY:
@@ -304,6 +315,13 @@ def _user(client: Client, callback: UserCallback, scope: Scope) -> Optional[str]
     except Exception as error:  # the app's code must not break the app by way of ours
         client.throttle.warn("user_id", "the user_id callback raised %r", error)
         return None
+
+
+def _content_length(start: Message) -> Optional[int]:
+    for name, value in start.get("headers") or ():
+        if name.lower() == b"content-length":
+            return int(value) if value.isdigit() else None
+    return None
 
 
 def _is_stream(start: Message) -> bool:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ._client import CLIENT_DISCONNECTED, Client, Exchange
+from ._current import CURRENT
 from ._endpoints import clean_template
 from ._record import IDENTITY_HEADERS, Identity, identity_from, signed_in_user, text
-from ._relay import MAX_BODY, Asked, Refusal, Relay, Reply, refused, relay_path, too_large, unavailable
+from ._relay import MAX_BODY, RELAY_HEADERS, Asked, Refusal, Relay, Reply, invalid, refused, relay_path, too_large, unavailable
 
 Environ = Dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -22,6 +23,7 @@ UserCallback = Callable[[Environ], Optional[str]]
 ERROR_KEY = "lakepulse.error_type"
 RULE_KEY = "lakepulse.rule"
 USER_KEY = "lakepulse.user_id"
+ROUTED_KEY = "lakepulse.routed"
 
 _BODY_LESS = (204, 304)
 _STREAM = "text/event-stream"
@@ -38,7 +40,7 @@ _PHRASES = {
 }
 _ENVIRON_NAMES: List[Tuple[str, str]] = [
     ("HTTP_" + name.upper().replace("-", "_"), name)
-    for name in sorted(IDENTITY_HEADERS | {"sec-fetch-site", "content-encoding"})
+    for name in sorted(IDENTITY_HEADERS | RELAY_HEADERS - {"content-length"})
 ] + [("CONTENT_LENGTH", "content-length")]
 
 
@@ -54,38 +56,42 @@ def _headers(environ: Environ) -> Dict[str, str]:
 class _Request(Exchange):
     """One HTTP request of a WSGI app."""
 
-    __slots__ = ("client", "environ", "path", "script", "user_callback")
+    __slots__ = ("environ", "path", "script", "user_callback", "promised")
 
     def __init__(self, client: Client, environ: Environ, path: str, user_callback: Optional[UserCallback]) -> None:
-        super().__init__(client.options.clock())
-        self.client = client
+        super().__init__(client)
         self.environ = environ
         self.path = path
         self.script: str = environ.get("SCRIPT_NAME", "")
         self.user_callback = user_callback
+        self.promised: Optional[int] = None
+        """The Content-Length that the app has announced."""
 
     def method(self) -> str:
         return str(self.environ.get("REQUEST_METHOD", "GET"))
 
     def endpoint(self) -> str:
+        if self.route is not None:
+            return self.route
         self.learn_rule()
         rule = self.environ.get(RULE_KEY)
         if isinstance(rule, str):
             script: str = self.environ.get("SCRIPT_NAME", "")
             mounted_at = script[len(self.script) :] if script.startswith(self.script) else ""
             return clean_template(_decoded(mounted_at) + rule)
-        names = self.client.unmatched_names if self.status == 404 else self.client.path_names
-        return names.name(self.path)
+        return self.client.name_path(self.path, self.status, routed=ROUTED_KEY in self.environ)
 
     def learn_rule(self) -> None:
         """Keep the rule that matched. Werkzeug's request is in environ only while Flask (or Dash) is at work."""
         request = self.environ.get("werkzeug.request")
+        if hasattr(request, "url_rule"):
+            self.environ[ROUTED_KEY] = True  # Flask: what has no rule was matched by none
         rule = getattr(getattr(request, "url_rule", None), "rule", None)
         if rule is not None:
             self.environ[RULE_KEY] = rule
 
     def identity(self) -> Identity:
-        identity = identity_from(_headers(self.environ))
+        identity = identity_from(_headers(self.environ), self.client.options.trust_forwarded is True)
         if USER_KEY in self.environ:
             return identity._replace(user_id=text(self.environ[USER_KEY]))
         if self.user_callback is None:
@@ -110,13 +116,15 @@ class _Body:
         self._chunks = chunks
         self._iterator: Iterator[bytes] = iter(chunks)
         self._whole = False
+        self._sent = 0
 
     def __iter__(self) -> "Iterator[bytes]":
         return self
 
     def __next__(self) -> bytes:
+        current = CURRENT.set(self._request)  # a generator is the app's code, too
         try:
-            return next(self._iterator)
+            chunk = next(self._iterator)
         except StopIteration:
             self._whole = True
             self._request.finish()
@@ -126,6 +134,16 @@ class _Body:
             self._request.note_failure(error)
             self._request.finish()
             raise
+        finally:
+            CURRENT.reset(current)
+        self._sent += len(chunk)
+        return chunk
+
+    def _has_all(self) -> bool:
+        request = self._request
+        if self._whole or request.method() == "HEAD" or request.status in _BODY_LESS:
+            return True
+        return request.promised is not None and self._sent >= request.promised
 
     def close(self) -> None:
         """Called by the server in the end; before the last chunk it means that the client has gone."""
@@ -135,8 +153,7 @@ class _Body:
             if close is not None:
                 close()
         finally:
-            needs_body = request.method() != "HEAD" and request.status not in _BODY_LESS
-            if not self._whole and needs_body:
+            if not self._has_all():
                 request.status, request.error_type = 499, CLIENT_DISCONNECTED
             request.finish()
 
@@ -182,16 +199,20 @@ class LakepulseWSGIMiddleware:
             nonlocal streams
             request.learn_rule()
             request.status = int(status[:3]) if status[:3].isdigit() else 500
+            request.promised = _content_length(headers)
             streams = any(n.lower() == "content-type" and v.startswith(_STREAM) for n, v in headers)
             return start_response(status, headers, *exc_info)
 
         self.client.begin(request)
+        current = CURRENT.set(request)
         try:
             chunks = self.app(environ, watch_start)
         except BaseException as error:
             request.note_failure(error)
             request.finish()
             raise
+        finally:
+            CURRENT.reset(current)
         if streams or _goes_as_it_is(environ, chunks):
             request.finish()
             return chunks
@@ -220,10 +241,6 @@ class LakepulseWSGIRelay:
     def _reply(self, environ: Environ) -> Reply:
         asked = self._asked(environ)
         try:
-            if not self.client.enabled:
-                raise unavailable("No collector is configured", 60)
-            if not asked.path:
-                raise Refusal(404, "not_found", "Not found")
             self._relay.check(asked)
             if asked.method == "POST":
                 asked = asked._replace(body=_read_body(environ))
@@ -237,7 +254,7 @@ class LakepulseWSGIRelay:
         if self._user_id is not None:
             user = _user(self.client, self._user_id, environ)
         else:
-            user = signed_in_user(headers)
+            user = signed_in_user(headers, self.client.options.trust_forwarded is True)
         return Asked(
             method=environ.get("REQUEST_METHOD", "GET"),
             path=relay_path(path) or relay_path(_decoded(environ.get("SCRIPT_NAME", "")) + path) or "",
@@ -253,18 +270,25 @@ def _read_body(environ: Environ) -> bytes:
         try:
             size = int(length)
         except ValueError:
-            raise Refusal(400, "bad_request", "Content-Length is no number") from None
+            raise invalid("Content-Length", "must be a number") from None
         body: bytes = environ["wsgi.input"].read(max(0, min(size, MAX_BODY + 1)))
         if len(body) < size <= MAX_BODY:
-            raise Refusal(400, "bad_request", "The body is not complete")
+            raise invalid("body", "is not complete")
     elif environ.get("wsgi.input_terminated"):
         body = environ["wsgi.input"].read(MAX_BODY + 1)
     else:
         # Without a length, reading could wait for ever on a connection that is kept alive.
-        raise Refusal(400, "bad_request", "Content-Length is required")
+        raise invalid("Content-Length", "is required")
     if len(body) > MAX_BODY:
         raise too_large()
     return body
+
+
+def _content_length(headers: List[Tuple[str, str]]) -> Optional[int]:
+    for name, value in headers:
+        if name.lower() == "content-length":
+            return int(value) if value.isdigit() else None
+    return None
 
 
 def _goes_as_it_is(environ: Environ, chunks: Iterable[bytes]) -> bool:

@@ -43,6 +43,11 @@ class Case(IngestCase):
 def fastapi_app() -> FastAPI:
     app = FastAPI()
     router = APIRouter(prefix="/orders")
+    member = APIRouter()
+
+    @member.get("/{id}")
+    async def one(id: str) -> str:
+        return id
 
     @router.get("/{order_id}")
     async def order(order_id: int) -> Dict[str, int]:
@@ -53,6 +58,11 @@ def fastapi_app() -> FastAPI:
         return rest
 
     app.include_router(router)
+    for prefix in ("/users", "/teams/{team}"):
+        app.include_router(member, prefix=prefix)
+    outer = APIRouter(prefix="/regions/{region}")
+    outer.include_router(member, prefix="/members")
+    app.include_router(outer, prefix="/v1")
 
     @app.get("/missing")
     async def missing() -> None:
@@ -88,6 +98,10 @@ class Templates(Case):
             "/orders/7": ("/orders/{order_id}", 200, None),
             "/orders/x": ("/orders/{order_id}", 422, "422"),
             "/orders/files/a/b": ("/orders/files/{rest}", 200, None),
+            "/users/7": ("/users/{id}", 200, None),
+            "/teams/red/7": ("/teams/{team}/{id}", 200, None),
+            "/v1/regions/eu/members/7": ("/v1/regions/{region}/members/{id}", 200, None),
+            "/docs": ("/docs", 200, None),
             "/missing": ("/missing", 404, "404"),
             "/broken": ("/broken", 500, "ZeroDivisionError"),
             "/later": ("/later", 200, None),
@@ -192,6 +206,29 @@ class Clients(Case):
                 self.assertEqual((event["endpoint"], event["status_code"]), (path, 499))
                 self.assertEqual(event["error_type"], "ClientDisconnected")
 
+    def test_an_answer_that_was_sent_whole_is_none_that_was_broken_off(self) -> None:
+        app = FastAPI()
+        read = threading.Event()
+
+        @app.get("/promised")
+        async def promised() -> StreamingResponse:
+            async def chunks() -> Any:
+                yield b"whole"
+                # The clean-up: it lasts until the client has its answer and has hung up.
+                await asyncio.get_running_loop().run_in_executor(None, read.wait, WAIT)
+                await asyncio.sleep(0.02)
+
+            return StreamingResponse(chunks(), headers={"Content-Length": "5"})
+
+        app.add_middleware(LakepulseMiddleware, client=self.client(flush_interval=0.02))
+        site = self.serve(app)
+        for n in range(1, 21):
+            read.clear()
+            self.assertEqual(site.ask("GET", "/promised").body, b"whole")
+            read.set()
+            event = self.stored(n)[-1]
+            self.assertEqual((event["endpoint"], event["status_code"]), ("/promised", 200))
+
     def test_many_clients_at_once_lose_and_double_nothing(self) -> None:
         app = fastapi_app()
         client = self.client(flush_interval=0.05)
@@ -213,7 +250,7 @@ class Relaying(Case):
     def test_a_pages_events_arrive_with_the_signed_in_user(self) -> None:
         app = fastapi_app()
         # As an app would: the options in add_middleware, no client made before.
-        app.add_middleware(LakepulseMiddleware, url=self.ingest.url, app_name="orders", api_key="lp_test")
+        app.add_middleware(LakepulseMiddleware, url=self.ingest.url, app_name="orders", api_key="lp_test", trust_forwarded=True)
         site = self.serve(app)
         batch = json.dumps({"events": [{"event_type": "page_view", "user_id": "boss"}]}).encode()
         headers = {"X-Forwarded-Email": "jo@example.com", "Content-Type": "text/plain;charset=UTF-8"}

@@ -120,7 +120,7 @@ class Users(Case):
 
     def test_the_relay_works_behind_a_server(self) -> None:
         app = flask_app()
-        client = init_flask(app, url=self.ingest.url, app_name="orders", api_key="lp_test")
+        client = init_flask(app, url=self.ingest.url, app_name="orders", api_key="lp_test", trust_forwarded=True)
         self.addCleanup(client.close, 0.0)
         site = self.serve(app)
         headers = {"X-Forwarded-Email": "jo@example.com", "Content-Type": "text/plain"}

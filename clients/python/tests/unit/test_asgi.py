@@ -122,6 +122,58 @@ class Recording(Case):
                 event = self.stored()[-1]
                 self.assertEqual((event["status_code"], event["error_type"]), (499, "ClientDisconnected"))
 
+    def test_a_response_of_the_promised_length_is_complete_before_the_app_has_cleaned_up(self) -> None:
+        promised = {**START, "headers": [(b"Content-Length", b"2")]}
+
+        async def cleans_up(scope: Any, receive: Any, send: Any) -> None:
+            await send(promised)
+            await send({**END, "body": b"o", "more_body": True})
+            await send({**END, "body": b"k", "more_body": True})
+            await receive()
+            raise asyncio.CancelledError
+
+        async def stops_short(scope: Any, receive: Any, send: Any) -> None:
+            await send(promised)
+            await send({**END, "body": b"o", "more_body": True})
+            await receive()
+
+        async def promises_nothing(scope: Any, receive: Any, send: Any) -> None:
+            await send(START)
+            await send({**END, "more_body": True})
+            await receive()
+
+        for app, method, status in (
+            (cleans_up, "GET", 200),
+            (stops_short, "GET", 499),
+            (promises_nothing, "GET", 499),
+            (stops_short, "HEAD", 499),
+        ):
+            with self.subTest(app.__name__, method=method):
+                scope = {**scope_for(), "method": method}
+                try:
+                    self.call(app, scope, receive=gone)
+                except asyncio.CancelledError:
+                    self.assertIs(app, cleans_up)
+                self.assertEqual(self.stored()[-1]["status_code"], status)
+
+    def test_a_client_that_left_before_the_last_part_has_no_complete_response(self) -> None:
+        async def too_late(scope: Any, receive: Any, send: Any) -> None:
+            await send({**START, "headers": [(b"content-length", b"2")]})
+            await receive()
+            await send(END)
+
+        self.call(too_late, receive=gone)
+        self.assertEqual(self.one()["status_code"], 499)
+
+    def test_a_file_sent_by_the_server_is_complete(self) -> None:
+        async def file(scope: Any, receive: Any, send: Any) -> None:
+            await send(START)
+            await send({"type": "http.response.pathsend", "path": "/x"})
+            await receive()
+
+        self.call(file, receive=gone)
+        self.assertEqual(self.one()["status_code"], 200)
+
     def test_a_disconnect_after_the_response_is_none(self) -> None:
         async def listens_on(scope: Any, receive: Any, send: Any) -> None:
             await ok(scope, receive, send)
@@ -173,6 +225,37 @@ class Recording(Case):
         self.call(ok, scope_for("/real"), client=client)
         names = [event["endpoint"] for event in self.stored()]
         self.assertEqual((names[-1], names.count("{other}")), ("/real", 10))
+
+    def test_paths_that_a_client_can_make_up_do_not_use_up_the_names(self) -> None:
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
+            await send({**START, "status": scope["answer"]})
+            await send(END)
+
+        for status in (302, 401, 403, 404, 405, 500):
+            with self.subTest(status):
+                client = self.client(max_endpoints=2)
+                self.call(answer, scope_for("/known", answer=200), client=client)
+                for n in range(60):
+                    self.call(answer, scope_for(f"/guess-{'z' * (n + 1)}", answer=status), client=client)
+                self.call(answer, scope_for("/known", answer=status), client=client)
+                self.call(answer, scope_for("/real", answer=200), client=client)
+                names = [event["endpoint"] for event in self.stored()][-62:]
+                self.assertEqual((names[-2:], names.count("{other}")), (["/known", "/real"], 10))
+
+    def test_what_no_route_matched_is_made_up_whatever_its_status(self) -> None:
+        class Router:
+            routes: List[Any] = []
+
+        client = self.client(max_endpoints=1)
+        for n in range(60):
+            self.call(ok, scope_for(f"/guess-{'z' * (n + 1)}", router=Router()), client=client)
+        self.call(ok, scope_for("/real"), client=client)
+        self.assertEqual([event["endpoint"] for event in self.stored()][-1], "/real")
+
+    def test_methods_that_nobody_knows_are_one(self) -> None:
+        for method in ("ZAP", "_OTHER", "OTHER"):
+            self.call(ok, {**scope_for(), "method": method})
+            self.assertEqual(self.stored()[-1]["method"], "_OTHER")
 
     def test_websockets_pass_through(self) -> None:
         seen: List[str] = []

@@ -76,9 +76,12 @@ class Paths(unittest.TestCase):
 class Headers(unittest.TestCase):
     def test_the_email_comes_before_the_user_id(self) -> None:
         both = {"x-forwarded-email": "jo@example.com", "x-forwarded-user": "17@1"}
-        self.assertEqual(identity_from(both).user_id, "jo@example.com")
-        self.assertEqual(identity_from({"x-forwarded-user": "17@1"}).user_id, "17@1")
-        self.assertIsNone(identity_from({"x-forwarded-email": " "}).user_id)
+        self.assertEqual(identity_from(both, True).user_id, "jo@example.com")
+        self.assertEqual(identity_from({"x-forwarded-user": "17@1"}, True).user_id, "17@1")
+        self.assertIsNone(identity_from({"x-forwarded-email": " "}, True).user_id)
+
+    def test_headers_that_anybody_can_send_name_nobody(self) -> None:
+        self.assertIsNone(identity_from({"x-forwarded-email": "jo@example.com", "x-forwarded-user": "17"}, False).user_id)
 
     def test_a_trace_id_is_taken_from_a_valid_traceparent_only(self) -> None:
         good = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -89,11 +92,11 @@ class Headers(unittest.TestCase):
             "nonsense": None,
         }.items():
             with self.subTest(value):
-                self.assertEqual(identity_from({"traceparent": value}).trace_id, trace)
+                self.assertEqual(identity_from({"traceparent": value}, False).trace_id, trace)
 
     def test_the_correlation_id_falls_back_to_the_request_id(self) -> None:
-        self.assertEqual(identity_from({"x-correlation-id": "c", "x-request-id": "r"}).correlation_id, "c")
-        self.assertEqual(identity_from({"x-request-id": "r"}).correlation_id, "r")
+        self.assertEqual(identity_from({"x-correlation-id": "c", "x-request-id": "r"}, False).correlation_id, "c")
+        self.assertEqual(identity_from({"x-request-id": "r"}, False).correlation_id, "r")
 
     def test_texts_fit_the_store(self) -> None:
         self.assertEqual(text("a\x00b"), "ab")
@@ -102,7 +105,7 @@ class Headers(unittest.TestCase):
         self.assertIsNone(text("  "))
 
     def test_invented_methods_are_one(self) -> None:
-        self.assertEqual([method_name(m) for m in ("get", "POST", "BREW")], ["GET", "POST", "OTHER"])
+        self.assertEqual([method_name(m) for m in ("get", "POST", "BREW")], ["GET", "POST", "_OTHER"])
 
 
 class Times(unittest.TestCase):
@@ -130,6 +133,23 @@ class OptionRules(unittest.TestCase):
         self.assertEqual(options_from({}, env).app_name, "orders")
         self.assertIsNone(options_from({"api_key": "lp_x"}, env).app_name)
 
+    def test_forwarded_headers_count_inside_databricks_apps_or_when_told(self) -> None:
+        apps, told = {"DATABRICKS_APP_NAME": "orders"}, "LAKEPULSE_TRUST_FORWARDED"
+        for given, env, trusted in (
+            ({}, {}, False),
+            ({}, apps, True),
+            ({"api_key": "lp_x"}, apps, True),
+            ({"dev_user": "me@localhost"}, {}, True),
+            ({}, {"LAKEPULSE_DEV_USER": "me@localhost"}, True),
+            ({"trust_forwarded": True}, {}, True),
+            ({"trust_forwarded": False}, apps, False),
+            ({}, {told: "true"}, True),
+            ({}, {told: "0", **apps}, False),
+            ({"trust_forwarded": False}, {told: "1"}, False),
+        ):
+            with self.subTest(given=given, env=env):
+                self.assertIs(options_from(given, env).trust_forwarded, trusted)
+
     def test_mistakes_are_told_at_start(self) -> None:
         for given, said in (
             ({"url": "ftp://x"}, "url"),
@@ -141,6 +161,7 @@ class OptionRules(unittest.TestCase):
             ({"api_key": "k", "dev_user": "u"}, "dev_user"),
             ({"api_key": "k\nX: y"}, "api_key"),
             ({"exclude": "/x"}, "exclude"),
+            ({"trust_forwarded": "perhaps"}, "LAKEPULSE_TRUST_FORWARDED"),
         ):
             with self.subTest(given), self.assertRaisesRegex(ValueError, said):
                 options_from(given, {})

@@ -94,6 +94,18 @@ class Recording(Case):
         body.close()
         self.assertEqual((self.one()["status_code"], self.one()["error_type"]), (499, "ClientDisconnected"))
 
+    def test_a_response_of_the_promised_length_is_complete(self) -> None:
+        def promises(environ: Any, start_response: Any) -> Any:
+            start_response("200 OK", [("Content-Length", "2")])
+            return iter([b"o", b"k", b""])
+
+        for read, status in ((2, 200), (1, 499)):
+            body = self.call(promises)
+            for _ in range(read):
+                next(body)
+            body.close()
+            self.assertEqual(self.stored()[-1]["status_code"], status)
+
     def test_a_head_request_needs_no_body_read(self) -> None:
         self.call(ok, environ_for(REQUEST_METHOD="HEAD")).close()
         self.assertEqual(self.one()["status_code"], 200)
