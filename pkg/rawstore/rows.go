@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/pgbinary"
 )
 
@@ -97,9 +98,9 @@ type table[E any] struct {
 }
 
 var (
-	performanceTable = newTable("performance_metrics", event.KindPerformance, performanceFields, performanceValues,
+	performanceTable = newTable(metricsdb.PerformanceTable, event.KindPerformance, performanceFields, performanceValues,
 		func(p *event.Performance) time.Time { return p.Timestamp })
-	usageTable = newTable("usage_events", event.KindUsage, usageFields, usageValues,
+	usageTable = newTable(metricsdb.UsageTable, event.KindUsage, usageFields, usageValues,
 		func(u *event.Usage) time.Time { return u.Timestamp })
 )
 

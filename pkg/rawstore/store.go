@@ -2,13 +2,13 @@ package rawstore
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 )
 
 // Rows are events on their way into the tables.
@@ -77,14 +77,7 @@ func (s *Store) Put(ctx context.Context, r Rows) (Outcome, error) {
 
 // EnsureDays makes the daily partitions from one day to another.
 func (s *Store) EnsureDays(ctx context.Context, from, to time.Time) error {
-	for day := from.UTC().Truncate(24 * time.Hour); !day.After(to); day = day.Add(24 * time.Hour) {
-		for _, table := range []string{"performance_metrics", "usage_events"} {
-			if _, err := s.pool.Exec(ctx, `SELECT ensure_raw_partition($1, $2::date)`, table, day.Format(time.DateOnly)); err != nil {
-				return fmt.Errorf("partition of %s for %s: %w", table, day.Format(time.DateOnly), err)
-			}
-		}
-	}
-	return nil
+	return metricsdb.EnsurePartitions(ctx, s.pool, from, to)
 }
 
 // EnsureFor makes the partitions the rows need.

@@ -6,14 +6,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 )
 
 // transaction stores rows on one connection. It speaks to the connection
@@ -74,8 +73,7 @@ func (t *transaction) run(ctx context.Context, r Rows, store func(Rows) error) e
 // holds so long, in microseconds since 1970: it is read by a statement behind
 // the lock, with a snapshot of its own. All of it is one round trip.
 func (t *transaction) begin(ctx context.Context) (line float64, err error) {
-	results, err := t.conn.Exec(ctx, `BEGIN; LOCK TABLE purge_gate IN ROW SHARE MODE;
-		SELECT extract(epoch FROM purged_before) * 1000000 FROM purge_line`).ReadAll()
+	results, err := t.conn.Exec(ctx, `BEGIN; `+metricsdb.LockGateShared+`; `+metricsdb.SelectLineMicros).ReadAll()
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)
 	}
@@ -90,28 +88,15 @@ func (t *transaction) begin(ctx context.Context) (line float64, err error) {
 }
 
 // commit marks the hours that got new rows and commits, in one round trip: the
-// locks on the marks are held for the commit alone. It updates marks that are
-// there, see hour_marks, and in one order, so that two writers cannot wait for
-// each other.
+// locks on the marks are held for the commit alone.
 func (t *transaction) commit(ctx context.Context) error {
-	hours := make([]hour, 0, len(t.news))
+	hours := make([]metricsdb.Hour, 0, len(t.news))
 	for h := range t.news {
-		hours = append(hours, h)
+		hours = append(hours, metricsdb.Hour{Kind: h.kind, Start: time.Unix(h.start, 0).UTC()})
 	}
-	slices.SortFunc(hours, func(a, b hour) int {
-		if a.start != b.start {
-			return int(a.start - b.start)
-		}
-		return strings.Compare(string(a.kind), string(b.kind))
-	})
 	sql := "COMMIT"
-	if len(hours) > 0 {
-		marks := make([]string, len(hours))
-		for i, h := range hours {
-			marks[i] = fmt.Sprintf("(to_timestamp(%d), '%s')", h.start, h.kind)
-		}
-		sql = "INSERT INTO hour_marks (time_bucket, metric_type) VALUES " + strings.Join(marks, ", ") + `
-			ON CONFLICT (time_bucket, metric_type) DO UPDATE SET version = hour_marks.version + 1, marked_at = now(); COMMIT`
+	if marks := metricsdb.MarkHours(hours); marks != "" {
+		sql = marks + "; COMMIT"
 	}
 	results, err := t.conn.Exec(ctx, sql).ReadAll()
 	if err != nil {

@@ -91,6 +91,7 @@ type DeadLetter struct {
 	OriginalSubject  string
 	OriginalSequence uint64
 	SchemaVersion    int
+	Headers          map[string][]string
 	Data             []byte
 }
 
@@ -180,7 +181,7 @@ func newDeadLetter(raw *jetstream.RawStreamMsg) *DeadLetter {
 	h := raw.Header
 	d := &DeadLetter{
 		Sequence: raw.Sequence, Reason: h.Get(HeaderReason), CodeVersion: h.Get(HeaderCodeVersion),
-		OriginalSubject: h.Get(HeaderOriginalSubject), Data: raw.Data, FirstSeen: raw.Time,
+		OriginalSubject: h.Get(HeaderOriginalSubject), Data: raw.Data, FirstSeen: raw.Time, Headers: h,
 	}
 	d.Kind, d.App = Parse(raw.Subject)
 	if t, err := time.Parse(time.RFC3339Nano, h.Get(HeaderFirstSeen)); err == nil {

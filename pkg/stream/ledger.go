@@ -13,22 +13,25 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
-// What can become of an event, in the ledger.
+// Outcome is what became of an event, in the ledger.
+type Outcome string
+
+// The outcomes.
 const (
-	OutcomeAccepted   = "accepted"   // answered 202, so durable in the log
-	OutcomeRefused    = "refused"    // invalid; the reason is the field
-	OutcomeDropped    = "dropped"    // given up by a sender, as it reported
-	OutcomeStored     = "stored"     // a new row
-	OutcomeDuplicate  = "duplicate"  // was there already
-	OutcomeSummarised = "summarised" // below the purge line: stands in the aggregates
-	OutcomeDead       = "dead"       // in the dead letters
+	OutcomeAccepted   Outcome = "accepted"   // answered 202, so durable in the log
+	OutcomeRefused    Outcome = "refused"    // invalid; the reason is the field
+	OutcomeDropped    Outcome = "dropped"    // given up by a sender, as it reported
+	OutcomeStored     Outcome = "stored"     // a new row
+	OutcomeDuplicate  Outcome = "duplicate"  // the row existed already
+	OutcomeSummarised Outcome = "summarised" // below the purge line: the aggregates count it
+	OutcomeDead       Outcome = "dead"       // in the dead letters
 )
 
 // LedgerEntry counts events of one app and kind that shared a fate.
 type LedgerEntry struct {
 	App     string     `json:"app"`
 	Kind    event.Kind `json:"kind"`
-	Outcome string     `json:"outcome"`
+	Outcome Outcome    `json:"outcome"`
 	Reason  string     `json:"reason,omitempty"`
 	Events  int64      `json:"events"`
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 )
 
 const runsPath = "/api/v1/aggregation/runs"
@@ -51,30 +52,30 @@ func (s *Service) post(ctx context.Context, caller auth.Caller, _ struct{}) (api
 	if err != nil {
 		return api.AggregationRun{}, unavailable(err)
 	}
-	return run.view(), nil
+	return run.Describe(), nil
 }
 
 func (s *Service) list(ctx context.Context, _ auth.Caller, limit int) (api.AggregationRunList, error) {
-	runs, err := s.runner.store.list(ctx, limit)
+	runs, err := metricsdb.ListRuns(ctx, s.runner.store.pool, limit)
 	if err != nil {
 		return api.AggregationRunList{}, unavailable(err)
 	}
 	views := make([]api.AggregationRun, len(runs))
 	for i := range runs {
-		views[i] = runs[i].view()
+		views[i] = runs[i].Describe()
 	}
 	return api.AggregationRunList{Runs: views}, nil
 }
 
 func (s *Service) get(ctx context.Context, _ auth.Caller, id uuid.UUID) (api.AggregationRun, error) {
-	run, err := s.runner.store.get(ctx, id)
+	run, err := metricsdb.GetRun(ctx, s.runner.store.pool, id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return api.AggregationRun{}, fault.New(fault.NotFound, "There is no aggregation run %s", id)
 	}
 	if err != nil {
 		return api.AggregationRun{}, unavailable(err)
 	}
-	return run.view(), nil
+	return run.Describe(), nil
 }
 
 func unavailable(err error) error {
@@ -130,7 +131,7 @@ func (s *Service) answer(req micro.Request) {
 		err = req.Error("503", "Data temporarily unavailable", nil)
 	} else {
 		var body []byte
-		if body, err = json.Marshal(run.view()); err == nil {
+		if body, err = json.Marshal(run.Describe()); err == nil {
 			err = req.Respond(body)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 )
 
@@ -38,14 +39,14 @@ func newQueues(todo []hour, forced map[hour]bool, runID uuid.UUID) []*queue {
 		q.size.most.Store(hoursOfDay)
 		var last hour
 		for _, h := range todo {
-			if h.kind != kind {
+			if h.Kind != kind {
 				continue
 			}
-			n, newDay := len(q.jobs), h.start.Equal(h.start.Truncate(24*time.Hour))
-			if n > 0 && !newDay && last.end().Equal(h.start) && forced[last] == forced[h] {
-				q.jobs[n-1].starts = append(q.jobs[n-1].starts, h.start)
+			n, newDay := len(q.jobs), h.Start.Equal(h.Start.Truncate(24*time.Hour))
+			if n > 0 && !newDay && last.End().Equal(h.Start) && forced[last] == forced[h] {
+				q.jobs[n-1].starts = append(q.jobs[n-1].starts, h.Start)
 			} else {
-				q.jobs = append(q.jobs, hoursJob{kind: kind, starts: []time.Time{h.start}, runID: runID, forced: forced[h]})
+				q.jobs = append(q.jobs, hoursJob{kind: kind, starts: []time.Time{h.Start}, runID: runID, forced: forced[h]})
 			}
 			last = h
 		}
@@ -138,7 +139,7 @@ func (w *work) attempt(ctx context.Context, size *jobSize, job hoursJob) error {
 		case away(err):
 			return err
 		case len(job.starts) == 1:
-			w.failed(ctx, hour{job.kind, job.starts[0]}, err)
+			w.failed(ctx, hour{Kind: job.kind, Start: job.starts[0]}, err)
 			return nil
 		case errors.Is(err, errTooLarge):
 			size.tooLarge(len(job.starts))
@@ -168,7 +169,7 @@ func (w *work) aggregate(ctx context.Context, job hoursJob) error {
 	var res hoursResult
 	err := w.retry(ctx, clashes, w.turn, func(tx pgx.Tx, attempt int) (err error) {
 		if attempt >= gateFrom {
-			if err := w.store.closeGate(ctx, tx, w.cfg.LockTimeout); err != nil {
+			if err := metricsdb.CloseGate(ctx, tx, w.cfg.LockTimeout); err != nil {
 				return err
 			}
 		}

@@ -43,7 +43,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 
 func (m *metrics) finished(r *Run) {
 	m.runs.WithLabelValues(string(r.Kind), string(r.Status)).Inc()
-	m.seconds.WithLabelValues(string(r.Kind)).Observe(r.duration().Seconds())
+	m.seconds.WithLabelValues(string(r.Kind)).Observe(r.Duration().Seconds())
 	m.rows.Add(float64(r.RowsAggregated))
 	if r.Kind != Retention {
 		return

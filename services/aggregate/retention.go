@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 )
 
 // purge deletes raw rows that have outlived their time, hour by hour from the
@@ -36,7 +38,7 @@ func (w *work) purge(ctx context.Context) error {
 			finished = step.finished
 		}
 	}
-	if err := w.store.hold(ctx, w.run.HeldBy); err != nil {
+	if err := metricsdb.HoldPurgeLine(ctx, w.store.pool, w.run.HeldBy); err != nil {
 		return err
 	}
 	if err := w.reportBelow(ctx); err != nil {
@@ -90,7 +92,7 @@ func (w *work) purgeFailed(ctx context.Context, step purgeStep, err error) {
 		if !step.hour.IsZero() {
 			f.TimeBucket = &step.hour
 		}
-		r.fail(f)
+		r.Fail(f)
 	})
 }
 
@@ -107,7 +109,7 @@ func (w *work) reportBelow(ctx context.Context) error {
 		w.log.Error("aggregate: raw rows below the purge line, stored past the writer; they are counted nowhere and kept",
 			"table", table, "rows", n, "correlation_id", w.run.CorrelationID)
 		w.note(ctx, func(r *Run) {
-			r.fail(Failure{Message: fmt.Sprintf("%d rows of %s lie below the purge line: they came past the writer, are counted nowhere and are kept; delete them or give them a later timestamp", n, table)})
+			r.Fail(Failure{Message: fmt.Sprintf("%d rows of %s lie below the purge line: they came past the writer, are counted nowhere and are kept; delete them or give them a later timestamp", n, table)})
 		})
 	}
 	return nil
@@ -116,21 +118,21 @@ func (w *work) reportBelow(ctx context.Context) error {
 // dropPartitions drops what the purge has emptied. A partition that readers use
 // this very moment stays until the next run.
 func (w *work) dropPartitions(ctx context.Context) error {
-	old, err := w.store.oldPartitions(ctx)
+	old, err := metricsdb.ListOldPartitions(ctx, w.store.pool)
 	if err != nil {
 		return err
 	}
 	for _, p := range old {
-		dropped, err := w.store.dropPartition(ctx, p)
+		dropped, err := metricsdb.DropPartition(ctx, w.store.pool, p)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case away(err):
 			return err
 		case err != nil:
-			w.log.Info("aggregate: partition kept for now", "table", p.table, "day", p.day.Format(time.DateOnly), "error", err)
+			w.log.Info("aggregate: partition kept for now", "table", p.Table, "day", p.Day.Format(time.DateOnly), "error", err)
 		case dropped:
-			w.log.Info("aggregate: partition dropped", "table", p.table, "day", p.day.Format(time.DateOnly))
+			w.log.Info("aggregate: partition dropped", "table", p.Table, "day", p.Day.Format(time.DateOnly))
 		}
 	}
 	return nil

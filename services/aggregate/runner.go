@@ -13,6 +13,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 )
 
 // Params are what a runner is made of.
@@ -122,7 +124,7 @@ const (
 func (r *Runner) lease(ctx context.Context, id uuid.UUID, unattended bool) error {
 	start := time.Now()
 	for {
-		taken, err := r.store.takeLease(ctx, id, r.cfg.Instance, r.cfg.Lease)
+		taken, err := metricsdb.TakeLease(ctx, r.store.pool, id, r.cfg.Instance, r.cfg.Lease)
 		switch {
 		case err == nil && taken:
 			return nil
@@ -153,7 +155,7 @@ func (r *Runner) renew(ctx context.Context, id uuid.UUID) (stop func()) {
 			case <-tick.C:
 			}
 			// Losing it is no harm: two runs at once count right, they only work twice.
-			if held, err := r.store.renewLease(ctx, id, r.cfg.Lease); err != nil || !held {
+			if held, err := metricsdb.RenewLease(ctx, r.store.pool, id, r.cfg.Lease); err != nil || !held {
 				r.log.Debug("aggregate: lease not renewed", "run", id, "error", err)
 			}
 		}
@@ -163,7 +165,7 @@ func (r *Runner) renew(ctx context.Context, id uuid.UUID) (stop func()) {
 		wg.Wait()
 		end, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer done()
-		if err := r.store.dropLease(end, id); err != nil {
+		if err := metricsdb.DropLease(end, r.store.pool, id); err != nil {
 			r.log.Debug("aggregate: lease not given back, it will expire", "run", id, "error", err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 )
 
 // Service does runs in the background: rollups all the time, and the retention
@@ -61,7 +63,7 @@ func (s *Service) Request(ctx context.Context, req Request) (Run, error) {
 	if run.CorrelationID == "" {
 		run.CorrelationID = id.String()
 	}
-	run, err := s.runner.store.request(ctx, run)
+	run, err := metricsdb.RequestRun(ctx, s.runner.store.pool, run)
 	if err != nil {
 		return Run{}, err
 	}
@@ -109,7 +111,7 @@ func (s *Service) retention(ctx context.Context) error {
 	if err := s.schedule(ctx); err != nil {
 		return err
 	}
-	run, found, err := s.runner.store.waiting(ctx)
+	run, found, err := metricsdb.WaitingRun(ctx, s.runner.store.pool)
 	if err != nil || !found {
 		return err
 	}
@@ -122,7 +124,7 @@ func (s *Service) schedule(ctx context.Context) error {
 	if !s.runner.cfg.Schedule {
 		return nil
 	}
-	done, err := s.runner.store.retentionSince(ctx, s.runner.cfg.lastDaily(s.runner.now()))
+	done, err := metricsdb.RetentionSince(ctx, s.runner.store.pool, s.runner.cfg.lastDaily(s.runner.now()))
 	if err != nil || done {
 		return err
 	}

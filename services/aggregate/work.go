@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 )
 
 // work is one run under way.
@@ -31,11 +33,11 @@ const saveEvery = time.Second
 // do does the run's steps. What fails for one hour is noted in the run; the
 // error is what ends a run before its end.
 func (w *work) do(ctx context.Context) error {
-	if err := w.store.bury(ctx, w.now().UTC(), w.run.ID); err != nil {
+	if err := metricsdb.FailAbandonedRuns(ctx, w.store.pool, w.now().UTC(), w.run.ID); err != nil {
 		return unreachable(err)
 	}
 	if w.run.Kind == Retention {
-		if err := w.store.save(ctx, w.run); err != nil {
+		if err := metricsdb.SaveRun(ctx, w.store.pool, w.run); err != nil {
 			return unreachable(err)
 		}
 	}
@@ -75,7 +77,7 @@ func (w *work) plan(ctx context.Context) ([]hour, map[hour]bool, error) {
 			return nil, nil, err
 		}
 	}
-	todo, unknown, err := w.store.openHours(ctx, now.Add(-w.cfg.RawRetention).Truncate(time.Hour), closed)
+	todo, unknown, err := metricsdb.ListOpenHours(ctx, w.store.pool, now.Add(-w.cfg.RawRetention).Truncate(time.Hour), closed)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,7 +91,7 @@ func (w *work) plan(ctx context.Context) ([]hour, map[hour]bool, error) {
 			todo = append(todo, h)
 		}
 	}
-	slices.SortFunc(todo, func(a, b hour) int { return a.start.Compare(b.start) })
+	slices.SortFunc(todo, func(a, b hour) int { return a.Start.Compare(b.Start) })
 	return todo, forced, nil
 }
 
@@ -137,7 +139,7 @@ func (w *work) sumDays(ctx context.Context) error {
 			w.log.Error("aggregate: day not summed up", "kind", d.kind, "day", d.start.Format(time.DateOnly), "error", err,
 				"correlation_id", w.run.CorrelationID)
 			w.note(ctx, func(r *Run) {
-				r.fail(Failure{Kind: d.kind, Message: fmt.Sprintf("day %s not summed up: %s", d.start.Format(time.DateOnly), explain(err))})
+				r.Fail(Failure{Kind: d.kind, Message: fmt.Sprintf("day %s not summed up: %s", d.start.Format(time.DateOnly), explain(err))})
 			})
 		}
 	}
@@ -148,7 +150,7 @@ func (w *work) sumDays(ctx context.Context) error {
 func (w *work) failed(ctx context.Context, h hour, err error) {
 	w.log.Error("aggregate: hour failed, the others go on", "hour", h.String(), "error", err, "correlation_id", w.run.CorrelationID)
 	w.metrics.hours.WithLabelValues("failed").Inc()
-	w.note(ctx, func(r *Run) { r.fail(Failure{TimeBucket: &h.start, Kind: h.kind, Message: explain(err)}) })
+	w.note(ctx, func(r *Run) { r.Fail(Failure{TimeBucket: &h.Start, Kind: h.Kind, Message: explain(err)}) })
 }
 
 // note changes the run, tells whoever watches, and now and then the database.
@@ -163,7 +165,7 @@ func (w *work) note(ctx context.Context, change func(*Run)) {
 		return
 	}
 	w.saved = time.Now()
-	if err := w.store.save(ctx, w.run); err != nil {
+	if err := metricsdb.SaveRun(ctx, w.store.pool, w.run); err != nil {
 		w.log.Debug("aggregate: progress not written", "run", w.run.ID, "error", err)
 	}
 }
@@ -178,17 +180,17 @@ func (w *work) finish(ctx context.Context, err error) {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			message = "stopped before its end; the next run goes on where this one stood"
 		}
-		w.run.fail(Failure{Message: message})
+		w.run.Fail(Failure{Message: message})
 	}
-	w.run.settle()
+	w.run.Finish()
 	w.metrics.finished(w.run)
-	if w.run.Kind == Rollup && !w.run.worked() {
+	if w.run.Kind == Rollup && !w.run.Worked() {
 		return
 	}
-	if err := w.store.save(ctx, w.run); err != nil {
+	if err := metricsdb.SaveRun(ctx, w.store.pool, w.run); err != nil {
 		w.log.Warn("aggregate: receipt of the run not written", "run", w.run.ID, "error", err)
 	}
 	w.log.Info("aggregate: run finished", "run", w.run.ID, "kind", w.run.Kind, "status", w.run.Status, "hours", w.run.HoursDone,
 		"failed", w.run.HoursFailed, "rows", w.run.RowsAggregated, "deleted", w.run.RowsDeleted, "held_by", w.run.HeldBy,
-		"took", w.run.duration(), "correlation_id", w.run.CorrelationID)
+		"took", w.run.Duration(), "correlation_id", w.run.CorrelationID)
 }

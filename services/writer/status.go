@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/rawstore"
 	"github.com/lakepulse/lakepulse/pkg/stream"
@@ -19,7 +20,7 @@ type tally struct {
 	now     func() time.Time
 	mu      sync.Mutex
 	counts  map[stream.LedgerEntry]int64
-	totals  status
+	totals  metricsdb.WriterStatus
 	last    int64 // stored at the last status
 	lastAt  time.Time
 	posSeen stream.Position
@@ -84,23 +85,6 @@ func soleApp(r rawstore.Rows) (app string, kind event.Kind) {
 	return app, kind
 }
 
-// status is what a writer says of itself; the pipeline panel reads it.
-type status struct {
-	Instance        string    `json:"instance"`
-	StreamMessages  uint64    `json:"stream_messages"`
-	StreamBytes     uint64    `json:"stream_bytes"`
-	LagMessages     uint64    `json:"lag_messages"`
-	LagSeconds      float64   `json:"lag_seconds"`
-	StoredThrough   time.Time `json:"stored_through"`
-	StoredPerSecond float64   `json:"stored_per_second"`
-	StoredTotal     int64     `json:"stored_total"`
-	DuplicatesTotal int64     `json:"duplicates_total"`
-	SummarisedTotal int64     `json:"summarised_total"`
-	DeadTotal       int64     `json:"dead_total"`
-	DeadLetters     uint64    `json:"dead_letters"`
-	Trouble         string    `json:"trouble,omitempty"`
-}
-
 // recordPosition writes down how far the log is stored.
 func (w *Writer) recordPosition(ctx context.Context) error {
 	p, err := stream.ReadPosition(ctx, w.js, w.now)
@@ -131,10 +115,10 @@ func (w *Writer) recordStatus(ctx context.Context) error {
 	if err == nil {
 		s.DeadLetters = letters.Count
 		w.metrics.deadLetters.Set(float64(letters.Count))
-		err = w.store.putStatus(ctx, "dead_letters", letters)
+		err = w.store.putDeadLetters(ctx, letters)
 	}
 	if err == nil {
-		err = w.store.putStatus(ctx, "writer/"+w.cfg.Instance, s)
+		err = w.store.putStatus(ctx, s)
 	}
 	if err == nil && len(counts) > 0 {
 		r := stream.LedgerReport{ID: event.NewID(), At: w.now().UTC(), Source: "writer/" + w.cfg.Instance}
@@ -154,13 +138,13 @@ func (w *Writer) recordStatus(ctx context.Context) error {
 	return err
 }
 
-func (w *Writer) takeStatus() (status, map[stream.LedgerEntry]int64) {
+func (w *Writer) takeStatus() (metricsdb.WriterStatus, map[stream.LedgerEntry]int64) {
 	t := w.tally
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
 	s := t.totals
-	s.Instance = w.cfg.Instance
+	s.Instance, s.Version = w.cfg.Instance, w.version
 	s.StreamMessages, s.StreamBytes, s.LagMessages = t.posSeen.Messages, t.posSeen.Bytes, t.posSeen.Waiting
 	s.LagSeconds, s.StoredThrough = w.lag(t.posSeen), t.posSeen.StoredThrough
 	if since := now.Sub(t.lastAt).Seconds(); since > 0 {
@@ -175,52 +159,32 @@ func (w *Writer) takeStatus() (status, map[stream.LedgerEntry]int64) {
 	return s, counts
 }
 
-// letters is what the pipeline panel shows of the dead letters.
-type letters struct {
-	Count   uint64          `json:"count"`
-	Letters []letterSummary `json:"letters"`
-}
-
-type letterSummary struct {
-	Sequence         uint64          `json:"sequence"`
-	App              string          `json:"app"`
-	Kind             event.Kind      `json:"kind"`
-	Reason           string          `json:"reason"`
-	FirstSeen        time.Time       `json:"first_seen"`
-	CodeVersion      string          `json:"code_version"`
-	OriginalSubject  string          `json:"original_subject"`
-	OriginalSequence uint64          `json:"original_sequence"`
-	SchemaVersion    int             `json:"schema_version"`
-	Bytes            int             `json:"bytes"`
-	Content          json.RawMessage `json:"content,omitempty"` // the events, where they can be read
-	Raw              []byte          `json:"raw,omitempty"`     // base64 of the first bytes, where not
-}
-
 const (
 	shownLetters = 50
 	shownBytes   = 4 << 10
 )
 
-func (w *Writer) deadLetters(ctx context.Context) (letters, error) {
+func (w *Writer) deadLetters(ctx context.Context) (metricsdb.DeadLetters, error) {
 	count, err := stream.CountDead(ctx, w.js)
 	if err != nil || count == 0 {
-		return letters{Letters: []letterSummary{}}, err
+		return metricsdb.DeadLetters{Letters: []metricsdb.DeadLetter{}}, err
 	}
 	list, err := stream.NewestDead(ctx, w.js, shownLetters)
 	if err != nil {
-		return letters{}, err
+		return metricsdb.DeadLetters{}, err
 	}
-	out := letters{Count: count, Letters: make([]letterSummary, 0, len(list))}
+	out := metricsdb.DeadLetters{Count: count, Letters: make([]metricsdb.DeadLetter, 0, len(list))}
 	for _, d := range list {
-		out.Letters = append(out.Letters, summarise(d))
+		out.Letters = append(out.Letters, describeDead(d))
 	}
 	return out, nil
 }
 
-func summarise(d *stream.DeadLetter) letterSummary {
-	s := letterSummary{
+func describeDead(d *stream.DeadLetter) metricsdb.DeadLetter {
+	l := metricsdb.DeadLetter{
 		Sequence: d.Sequence, App: d.App, Kind: d.Kind, Reason: d.Reason, FirstSeen: d.FirstSeen, CodeVersion: d.CodeVersion,
 		OriginalSubject: d.OriginalSubject, OriginalSequence: d.OriginalSequence, SchemaVersion: d.SchemaVersion, Bytes: len(d.Data),
+		Headers: d.Headers,
 	}
 	if b, err := event.Decode(d.SchemaVersion, d.Kind, d.Data); err == nil {
 		events := any(b.Performance)
@@ -228,10 +192,10 @@ func summarise(d *stream.DeadLetter) letterSummary {
 			events = b.Usage
 		}
 		if text, err := json.Marshal(events); err == nil && len(text) <= shownBytes {
-			s.Content = text
-			return s
+			l.Content, l.Events = text, b.Len()
+			return l
 		}
 	}
-	s.Raw = d.Data[:min(len(d.Data), shownBytes)]
-	return s
+	l.Raw = d.Data[:min(len(d.Data), shownBytes)]
+	return l
 }

@@ -47,6 +47,7 @@ type Writer struct {
 	now     func() time.Time
 	log     *slog.Logger
 	hooks   Hooks
+	version string // of this program
 	metrics *metrics
 	tally   *tally
 	trouble atomic.Pointer[string] // why nothing is stored at present; nil when all is well
@@ -66,7 +67,7 @@ func New(p Params) (*Writer, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Writer{
-		cfg: p.Config, js: p.JS, now: p.Now, log: p.Log, hooks: p.Hooks,
+		cfg: p.Config, js: p.JS, now: p.Now, log: p.Log, hooks: p.Hooks, version: p.CodeVersion,
 		store:    &store{Store: rawstore.New(p.Pool, p.Hooks.AfterInsert), pool: p.Pool},
 		grave:    stream.Grave{JS: p.JS, CodeVersion: p.CodeVersion, Now: p.Now},
 		metrics:  newMetrics(p.Registry),
