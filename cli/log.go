@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -13,7 +15,11 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/tools/console"
+	"github.com/lakepulse/lakepulse/tools/deadletter"
+	"github.com/lakepulse/lakepulse/tools/rebuild"
 	"github.com/lakepulse/lakepulse/tools/replay"
+	"github.com/lakepulse/lakepulse/tools/verify"
 )
 
 // The tools that live off the log.
@@ -88,11 +94,11 @@ func (c *verifyCmd) Run(e *env) error {
 		return fmt.Errorf("--since: %w", err)
 	}
 	return c.with(e, func(js jetstream.JetStream, pool *pgxpool.Pool) error {
-		m := newMeter(e.errs, "verify")
-		report, err := replay.Verify(e.ctx, replay.VerifyOptions{
-			Log: js, Pool: pool, Since: since, ShowIDs: c.IDs, Now: time.Now, Progress: m.update,
+		m := console.NewMeter(e.errs, "verify", time.Now)
+		report, err := verify.Run(e.ctx, verify.Options{
+			Log: js, Pool: pool, Since: since, ShowIDs: c.IDs, Clock: time.Now, Progress: m.Update,
 		})
-		m.done()
+		m.Finish()
 		if err != nil {
 			return err
 		}
@@ -115,7 +121,7 @@ type rebuildCmd struct {
 
 func (c *rebuildCmd) Run(e *env) error {
 	return c.with(e, func(js jetstream.JetStream, pool *pgxpool.Pool) error {
-		plan, err := replay.PlanRebuild(e.ctx, js, pool)
+		plan, err := rebuild.ReadPlan(e.ctx, js, pool)
 		if err != nil {
 			return err
 		}
@@ -127,13 +133,13 @@ func (c *rebuildCmd) Run(e *env) error {
 			if err := c.confirm(e, plan); err != nil {
 				return err
 			}
-			if err := replay.Truncate(e.ctx, pool); err != nil {
+			if err := rebuild.Truncate(e.ctx, pool); err != nil {
 				return err
 			}
 		}
-		m := newMeter(e.errs, "rebuild")
-		report, err := replay.Rebuild(e.ctx, js, pool, time.Now, m.update)
-		m.done()
+		m := console.NewMeter(e.errs, "rebuild", time.Now)
+		report, err := rebuild.Run(e.ctx, js, pool, time.Now, m.Update)
+		m.Finish()
 		if werr := showReport(e.out, report); err == nil {
 			err = werr
 		}
@@ -141,7 +147,7 @@ func (c *rebuildCmd) Run(e *env) error {
 	})
 }
 
-func (c *rebuildCmd) confirm(e *env, plan replay.RebuildPlan) error {
+func (c *rebuildCmd) confirm(e *env, plan rebuild.Plan) error {
 	if c.Yes {
 		return nil
 	}
@@ -173,9 +179,9 @@ type deadListCmd struct {
 func (d deadListCmd) Run(e *env, c *cli) error {
 	return c.Dead.with(e, func(js jetstream.JetStream) error {
 		if !d.JSON {
-			return replay.ListDead(e.ctx, js, e.out)
+			return deadletter.WriteTable(e.ctx, js, e.out)
 		}
-		return replay.EachDead(e.ctx, js, nil, true, func(d *stream.DeadLetter) error { return replay.ShowDead(e.out, d) })
+		return deadletter.Each(e.ctx, js, deadletter.Selection{All: true}, func(d *stream.DeadLetter) error { return deadletter.WriteJSON(e.out, d) })
 	})
 }
 
@@ -185,7 +191,7 @@ type deadShowCmd struct {
 
 func (d deadShowCmd) Run(e *env, c *cli) error {
 	return c.Dead.with(e, func(js jetstream.JetStream) error {
-		return replay.EachDead(e.ctx, js, []uint64{d.Letter}, false, func(d *stream.DeadLetter) error { return replay.ShowDead(e.out, d) })
+		return deadletter.Each(e.ctx, js, deadletter.Selection{Sequences: []uint64{d.Letter}}, func(d *stream.DeadLetter) error { return deadletter.WriteJSON(e.out, d) })
 	})
 }
 
@@ -196,13 +202,13 @@ type lettersFlags struct {
 	DryRun  bool     `help:"Only say what would be done."`
 }
 
-func (l *lettersFlags) each(e *env, c *cli, do func(replay.Act, *stream.DeadLetter) error) error {
+func (l *lettersFlags) each(e *env, c *cli, do func(deadletter.Editor, *stream.DeadLetter) error) error {
 	if l.All == (len(l.Letters) > 0) {
 		return errors.New("name the letters, or say --all")
 	}
 	return c.Dead.with(e, func(js jetstream.JetStream) error {
-		act := replay.Act{Log: js, DryRun: l.DryRun, Out: e.out}
-		return replay.EachDead(e.ctx, js, l.Letters, l.All, func(d *stream.DeadLetter) error { return do(act, d) })
+		act := deadletter.Editor{JS: js, DryRun: l.DryRun, Out: e.out}
+		return deadletter.Each(e.ctx, js, deadletter.Selection{Sequences: l.Letters, All: l.All}, func(d *stream.DeadLetter) error { return do(act, d) })
 	})
 }
 
@@ -211,7 +217,7 @@ type deadRequeueCmd struct {
 }
 
 func (d *deadRequeueCmd) Run(e *env, c *cli) error {
-	return d.each(e, c, func(act replay.Act, l *stream.DeadLetter) error { return act.Requeue(e.ctx, l) })
+	return d.each(e, c, func(act deadletter.Editor, l *stream.DeadLetter) error { return act.Requeue(e.ctx, l) })
 }
 
 type deadDropCmd struct {
@@ -219,7 +225,7 @@ type deadDropCmd struct {
 }
 
 func (d *deadDropCmd) Run(e *env, c *cli) error {
-	return d.each(e, c, func(act replay.Act, l *stream.DeadLetter) error { return act.Drop(e.ctx, l) })
+	return d.each(e, c, func(act deadletter.Editor, l *stream.DeadLetter) error { return act.Drop(e.ctx, l) })
 }
 
 func (c *deadCmd) with(e *env, do func(jetstream.JetStream) error) error {
@@ -229,4 +235,14 @@ func (c *deadCmd) with(e *env, do func(jetstream.JetStream) error) error {
 	}
 	defer nc.Close()
 	return do(js)
+}
+
+// in is where answers come from.
+func (e *env) in() io.Reader { return os.Stdin }
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 	"time"
 
@@ -30,26 +29,6 @@ func TestWhen(t *testing.T) {
 		_, err := when(text, now)
 		require.Error(t, err, text)
 	}
-}
-
-func TestMeter(t *testing.T) {
-	t.Parallel()
-	require.Equal(t, "replay: ███████░░░░░░░░░░░░░░░░░░░░░░░  25%  1000 events, 100/s, 30s left",
-		meterText("replay", replay.Progress{Events: 1000, Done: 0.25}, 10*time.Second))
-	require.Equal(t, "replay: 1000 events, 100/s", meterText("replay", replay.Progress{Events: 1000, Done: -1}, 10*time.Second))
-
-	t.Run("writes plain lines where there is no terminal, and not too many", func(t *testing.T) {
-		var out bytes.Buffer
-		m := newMeter(&out, "verify")
-		for range 1000 {
-			m.update(replay.Progress{Events: 1})
-		}
-		m.shown = m.shown.Add(-time.Minute)
-		m.update(replay.Progress{Events: 2, Done: 1})
-		m.done()
-		require.Equal(t, 1, strings.Count(out.String(), "\n"))
-		require.NotContains(t, out.String(), "\x1b")
-	})
 }
 
 func TestReport(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/tools/console"
 	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
@@ -70,10 +71,10 @@ func (c *replayCmd) Run(e *env) (err error) {
 		return err
 	}
 	closers = append(closers, end)
-	m := newMeter(e.errs, "replay")
-	o.Progress = m.update
+	m := console.NewMeter(e.errs, "replay", time.Now)
+	o.Progress = m.Update
 	report, err := replay.Run(e.ctx, o)
-	m.done()
+	m.Finish()
 	if err != nil && o.State != "" {
 		err = fmt.Errorf("%w (run it again to go on from there)", err)
 	}
@@ -82,7 +83,7 @@ func (c *replayCmd) Run(e *env) (err error) {
 
 func (c *replayCmd) options() (replay.Options, error) {
 	now := time.Now()
-	o := replay.Options{File: c.File, FromSequence: c.FromSeq, App: c.App, Kinds: c.kinds(), RawRetention: c.RawRetention, Now: time.Now}
+	o := replay.Options{File: c.File, FromSequence: c.FromSeq, App: c.App, Kinds: c.kinds(), RawRetention: c.RawRetention, Clock: time.Now}
 	for _, flag := range []struct {
 		name, text string
 		to         *time.Time

@@ -18,7 +18,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
 	"github.com/lakepulse/lakepulse/services"
-	"github.com/lakepulse/lakepulse/tools/replay"
+	"github.com/lakepulse/lakepulse/tools/rebuild"
 )
 
 // program finds one of Postgres' client programs, newest first.
@@ -89,7 +89,7 @@ func TestBackupAndRestore(t *testing.T) {
 	js, err := jetstream.New(nc)
 	require.NoError(t, err)
 	for range 2 { // again changes nothing
-		_, err = replay.Rebuild(ctx, js, pool, time.Now, func(replay.Progress) {})
+		_, err = rebuild.Run(ctx, js, pool, time.Now, nil)
 		require.NoError(t, err)
 		rows, ids := count(restored)
 		require.Equal(t, []int{170, 170}, []int{rows, ids})

@@ -14,6 +14,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/rawstore"
 	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/tools/console"
 )
 
 // Options say what a replay takes, what it does to it, and where it goes.
@@ -50,15 +51,8 @@ type Options struct {
 	// one that cannot be resumed.
 	State string
 
-	Now      func() time.Time
-	Progress func(Progress)
-}
-
-// Progress is how far a replay is.
-type Progress struct {
-	Events   int64
-	Done     float64 // 0..1; below 0 when the end is not known
-	Position uint64
+	Clock    func() time.Time
+	Progress func(console.Progress)
 }
 
 // Report is what a replay did.
@@ -126,10 +120,10 @@ func (r *run) open(ctx context.Context) error {
 			return err
 		}
 	}
-	r.pace = pace{speed: r.o.Speed, now: r.o.Now}
+	r.pace = pace{speed: r.o.Speed, clock: r.o.Clock}
 	r.window = event.Window{To: time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)}
 	if r.o.RawRetention > 0 && (r.o.ToLog != nil || r.o.ToDatabase != nil) {
-		r.window = event.WindowAt(r.o.Now(), r.o.RawRetention)
+		r.window = event.WindowAt(r.o.Clock(), r.o.RawRetention)
 	}
 	return nil
 }
@@ -348,7 +342,7 @@ func firstTime(b *event.Batch) time.Time {
 // pace says when an event is due, at the speed asked for.
 type pace struct {
 	speed float64
-	now   func() time.Time
+	clock func() time.Time
 	began time.Time // our clock
 	first time.Time // the events'
 }
@@ -358,17 +352,17 @@ func (p *pace) due(at time.Time) time.Duration {
 		return 0
 	}
 	if p.began.IsZero() {
-		p.began, p.first = p.now(), at
+		p.began, p.first = p.clock(), at
 	}
 	after := time.Duration(float64(at.Sub(p.first)) / p.speed)
-	return p.began.Add(after).Sub(p.now())
+	return p.began.Add(after).Sub(p.clock())
 }
 
 func (r *run) report() {
 	if r.o.Progress == nil {
 		return
 	}
-	p := Progress{Events: r.state.Events, Done: -1, Position: r.state.seen}
+	p := console.Progress{Events: r.state.Events, Done: -1, Position: r.state.seen}
 	if first, last := r.source.span(); last >= first {
 		p.Done = float64(r.state.seen-first+1) / float64(last-first+1)
 	}

@@ -3,10 +3,10 @@ package replay_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,44 +15,82 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/event/eventtest"
-	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
+	"github.com/lakepulse/lakepulse/pkg/testkit/installation"
+	"github.com/lakepulse/lakepulse/tools/console"
+	"github.com/lakepulse/lakepulse/tools/rebuild"
 	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
+func TestMain(m *testing.M) { testkit.Main(m) }
+
+// run replays events of the installation's log, or of o.File, with o.
+func run(t *testing.T, s *installation.Installation, o replay.Options) replay.Report {
+	t.Helper()
+	report, err := replay.Run(t.Context(), options(s, o))
+	require.NoError(t, err)
+	return report
+}
+
+func options(s *installation.Installation, o replay.Options) replay.Options {
+	if o.File == "" {
+		o.Log = s.JS
+	}
+	o.Clock = time.Now
+	return o
+}
+
+// safeBuffer is a buffer that one goroutine writes and another reads.
+type safeBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
 func TestReplayOntoAnotherLog(t *testing.T) {
 	t.Parallel()
-	from, to := setup(t), setup(t)
+	from, to := installation.Start(t), installation.Start(t)
 	batches := []*event.Batch{
-		eventtest.Performance("orders", 1000, recent()), eventtest.Usage("my.shop", 500, recent()), eventtest.Usage("orders", 500, recent()),
+		eventtest.Performance("orders", 1000, installation.Recent()), eventtest.Usage("my.shop", 500, installation.Recent()), eventtest.Usage("orders", 500, installation.Recent()),
 	}
-	from.publish(batches...)
+	from.Publish(batches...)
 	for range 2 { // again changes nothing
-		report := from.run(replay.Options{ToLog: to.pub})
+		report := run(t, from, replay.Options{ToLog: to.Pub})
 		require.EqualValues(t, 2000, report.Events)
-		_, err := replay.Rebuild(t.Context(), to.js, to.pool, time.Now, nil)
+		_, err := rebuild.Run(t.Context(), to.JS, to.Pool, time.Now, nil)
 		require.NoError(t, err)
-		require.Equal(t, idsOf(batches...), ids(t, to.pool))
+		require.Equal(t, installation.IDsOf(batches...), to.IDs())
 	}
 }
 
 func TestReplayIntoADatabase(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
-	batches := []*event.Batch{eventtest.Performance("orders", 300, recent()), eventtest.Usage("shop", 200, recent())}
-	s.publish(batches...)
-	report := s.run(replay.Options{ToDatabase: s.pool})
+	s := installation.Start(t)
+	batches := []*event.Batch{eventtest.Performance("orders", 300, installation.Recent()), eventtest.Usage("shop", 200, installation.Recent())}
+	s.Publish(batches...)
+	report := run(t, s, replay.Options{ToDatabase: s.Pool})
 	require.EqualValues(t, 500, report.Stored)
-	require.Equal(t, idsOf(batches...), ids(t, s.pool))
-	report = s.run(replay.Options{ToDatabase: s.pool})
+	require.Equal(t, installation.IDsOf(batches...), s.IDs())
+	report = run(t, s, replay.Options{ToDatabase: s.Pool})
 	require.EqualValues(t, 500, report.Duplicate)
 
 	t.Run("what it refuses is counted, and stops nothing else", func(t *testing.T) {
-		s.exec(`ALTER TABLE usage_events ADD CONSTRAINT no_poison CHECK (page_name <> '/poison')`)
-		more := eventtest.Usage("poisoned", 50, recent())
+		s.Exec(`ALTER TABLE usage_events ADD CONSTRAINT no_poison CHECK (page_name <> '/poison')`)
+		more := eventtest.Usage("poisoned", 50, installation.Recent())
 		more.Usage[13].PageName = "/poison"
-		s.publish(more)
-		report := s.run(replay.Options{ToDatabase: s.pool, App: "poisoned"})
+		s.Publish(more)
+		report := run(t, s, replay.Options{ToDatabase: s.Pool, App: "poisoned"})
 		require.EqualValues(t, 49, report.Stored)
 		require.EqualValues(t, 1, report.Refused)
 		require.Contains(t, report.Reason, "no_poison")
@@ -64,19 +102,19 @@ func TestReplayThroughAFile(t *testing.T) {
 	for _, name := range []string{"events.ndjson", "events.ndjson.zst"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			from, to := setup(t), setup(t)
-			batches := []*event.Batch{eventtest.Performance("orders", 300, recent()), eventtest.Usage("shop", 200, recent())}
-			from.publish(batches...)
+			from, to := installation.Start(t), installation.Start(t)
+			batches := []*event.Batch{eventtest.Performance("orders", 300, installation.Recent()), eventtest.Usage("shop", 200, installation.Recent())}
+			from.Publish(batches...)
 			file := filepath.Join(t.TempDir(), name)
-			require.EqualValues(t, 500, from.run(replay.Options{ToFile: file}).Events)
-			report := to.run(replay.Options{File: file, ToDatabase: to.pool})
+			require.EqualValues(t, 500, run(t, from, replay.Options{ToFile: file}).Events)
+			report := run(t, to, replay.Options{File: file, ToDatabase: to.Pool})
 			require.EqualValues(t, 500, report.Stored)
-			require.Equal(t, idsOf(batches...), ids(t, to.pool))
+			require.Equal(t, installation.IDsOf(batches...), to.IDs())
 
 			t.Run("and what came out is what went in", func(t *testing.T) {
 				var direct, roundabout bytes.Buffer
-				from.run(replay.Options{ToWriter: &direct})
-				to.run(replay.Options{File: file, ToWriter: &roundabout})
+				run(t, from, replay.Options{ToWriter: &direct})
+				run(t, to, replay.Options{File: file, ToWriter: &roundabout})
 				require.Equal(t, direct.String(), roundabout.String())
 				require.Equal(t, 500, strings.Count(direct.String(), "\n"))
 			})
@@ -86,12 +124,12 @@ func TestReplayThroughAFile(t *testing.T) {
 
 func TestReplayChooses(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
-	early, late := recent().Add(-2*time.Hour), recent()
-	s.publish(eventtest.Performance("orders", 10, early), eventtest.Usage("orders", 20, early),
+	s := installation.Start(t)
+	early, late := installation.Recent().Add(-2*time.Hour), installation.Recent()
+	s.Publish(eventtest.Performance("orders", 10, early), eventtest.Usage("orders", 20, early),
 		eventtest.Performance("shop", 30, late), eventtest.Usage("shop", 40, late))
 	file := filepath.Join(t.TempDir(), "events.ndjson")
-	s.run(replay.Options{ToFile: file})
+	run(t, s, replay.Options{ToFile: file})
 	cases := map[string]struct {
 		o      replay.Options
 		events int64
@@ -112,83 +150,83 @@ func TestReplayChooses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
 			c.o.ToWriter = &out
-			require.Equal(t, c.events, s.run(c.o).Events)
+			require.Equal(t, c.events, run(t, s, c.o).Events)
 			require.EqualValues(t, c.events, strings.Count(out.String(), "\n"))
 			if c.o.FromSequence > 0 {
 				return
 			}
 			c.o.File = file
-			require.Equal(t, c.events, s.run(c.o).Events, "and the same of a file")
+			require.Equal(t, c.events, run(t, s, c.o).Events, "and the same of a file")
 		})
 	}
 }
 
 func TestReplayShifts(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
+	s := installation.Start(t)
 	old := time.Now().UTC().Add(-30 * 24 * time.Hour).Truncate(time.Hour)
 	batch := eventtest.Performance("orders", 100, old)
-	s.publish(batch)
-	target := recent().Truncate(time.Second)
+	s.Publish(batch)
+	target := installation.Recent().Truncate(time.Second)
 
 	t.Run("too old events are reported, not dropped in silence", func(t *testing.T) {
-		report := s.run(replay.Options{ToDatabase: s.pool, RawRetention: 7 * 24 * time.Hour})
+		report := run(t, s, replay.Options{ToDatabase: s.Pool, RawRetention: 7 * 24 * time.Hour})
 		require.EqualValues(t, 100, report.Outside)
 		require.True(t, report.Oldest.Equal(old))
 		require.Zero(t, report.Events)
 	})
 
 	t.Run("all by the same, under ids that follow from the old ones", func(t *testing.T) {
-		o := replay.Options{ToDatabase: s.pool, RawRetention: 7 * 24 * time.Hour, Until: old.Add(time.Second), ShiftTo: target}
-		require.EqualValues(t, 100, s.run(o).Stored)
+		o := replay.Options{ToDatabase: s.Pool, RawRetention: 7 * 24 * time.Hour, Until: old.Add(time.Second), ShiftTo: target}
+		require.EqualValues(t, 100, run(t, s, o).Stored)
 		var first, last time.Time
-		require.NoError(t, s.pool.QueryRow(t.Context(), `SELECT min("timestamp"), max("timestamp") FROM performance_metrics`).Scan(&first, &last))
+		require.NoError(t, s.Pool.QueryRow(t.Context(), `SELECT min("timestamp"), max("timestamp") FROM performance_metrics`).Scan(&first, &last))
 		require.True(t, first.Equal(target.Add(-time.Second)), "the end of what was chosen lies at the target")
 		require.Equal(t, 99*time.Millisecond, last.Sub(first), "distances are kept")
-		for _, id := range ids(t, s.pool) {
-			require.NotContains(t, idsOf(batch), id)
+		for _, id := range s.IDs() {
+			require.NotContains(t, installation.IDsOf(batch), id)
 		}
-		require.EqualValues(t, 100, s.run(o).Duplicate, "run again it changes nothing")
+		require.EqualValues(t, 100, run(t, s, o).Duplicate, "run again it changes nothing")
 	})
 
 	t.Run("a file's end is found by reading it", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "events.ndjson.zst")
-		s.run(replay.Options{ToFile: file})
+		run(t, s, replay.Options{ToFile: file})
 		var out bytes.Buffer
-		report := s.run(replay.Options{File: file, ToWriter: &out, ShiftTo: target})
+		report := run(t, s, replay.Options{File: file, ToWriter: &out, ShiftTo: target})
 		require.Equal(t, target.Sub(old.Add(99*time.Millisecond)).Truncate(time.Second), report.Shift)
 	})
 }
 
 func TestReplayPseudonymises(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
-	batch := eventtest.Usage("orders", 100, recent())
-	s.publish(batch, eventtest.Performance("orders", 100, recent()))
+	s := installation.Start(t)
+	batch := eventtest.Usage("orders", 100, installation.Recent())
+	s.Publish(batch, eventtest.Performance("orders", 100, installation.Recent()))
 	var one, again, other bytes.Buffer
-	s.run(replay.Options{ToWriter: &one, Key: []byte("key")})
-	s.run(replay.Options{ToWriter: &again, Key: []byte("key")})
-	s.run(replay.Options{ToWriter: &other, Key: []byte("another")})
+	run(t, s, replay.Options{ToWriter: &one, Key: []byte("key")})
+	run(t, s, replay.Options{ToWriter: &again, Key: []byte("key")})
+	run(t, s, replay.Options{ToWriter: &other, Key: []byte("another")})
 	require.NotContains(t, one.String(), "@example.com")
 	require.Contains(t, one.String(), `"user_id":"user-`)
 	require.Equal(t, one.String(), again.String(), "the same key gives the same names")
 	require.NotEqual(t, one.String(), other.String())
-	s.run(replay.Options{ToDatabase: s.pool, Key: []byte("key")})
+	run(t, s, replay.Options{ToDatabase: s.Pool, Key: []byte("key")})
 	var users int
-	require.NoError(t, s.pool.QueryRow(t.Context(), `SELECT count(DISTINCT user_id) FROM (SELECT user_id FROM usage_events UNION ALL SELECT user_id FROM performance_metrics) AS u`).Scan(&users))
+	require.NoError(t, s.Pool.QueryRow(t.Context(), `SELECT count(DISTINCT user_id) FROM (SELECT user_id FROM usage_events UNION ALL SELECT user_id FROM performance_metrics) AS u`).Scan(&users))
 	require.Equal(t, 11, users, "as many as there were")
 }
 
 func TestReplayKeepsThePace(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
-	at := recent()
-	s.publish(eventtest.Usage("orders", 1, at), eventtest.Usage("orders", 1, at.Add(48*time.Hour)))
+	s := installation.Start(t)
+	at := installation.Recent()
+	s.Publish(eventtest.Usage("orders", 1, at), eventtest.Usage("orders", 1, at.Add(48*time.Hour)))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var out safeBuffer
 	ended := make(chan error, 1)
-	o := s.options(replay.Options{ToWriter: &out, Speed: 10})
+	o := options(s, replay.Options{ToWriter: &out, Speed: 10})
 	go func() { _, err := replay.Run(ctx, o); ended <- err }()
 	testkit.Eventually(t, "the first event to be shown while the second is not due", func() bool { return strings.Count(out.String(), "\n") == 1 })
 	cancel()
@@ -197,17 +235,17 @@ func TestReplayKeepsThePace(t *testing.T) {
 
 func TestReplayInterruptedResumes(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
+	s := installation.Start(t)
 	var batches []*event.Batch
 	for range 24 {
-		b := eventtest.Usage("orders", 1000, recent())
+		b := eventtest.Usage("orders", 1000, installation.Recent())
 		batches = append(batches, b)
-		s.publish(b)
+		s.Publish(b)
 	}
 	for name, sink := range map[string]func(o *replay.Options, dir string){
 		"into a file":        func(o *replay.Options, dir string) { o.ToFile = filepath.Join(dir, "out.ndjson") },
 		"into a packed file": func(o *replay.Options, dir string) { o.ToFile = filepath.Join(dir, "out.ndjson.zst") },
-		"into a database":    func(o *replay.Options, _ string) { o.ToDatabase = s.pool },
+		"into a database":    func(o *replay.Options, _ string) { o.ToDatabase = s.Pool },
 		"into a file, shifted": func(o *replay.Options, dir string) {
 			o.ToFile = filepath.Join(dir, "out.ndjson")
 			o.ShiftTo = time.Now()
@@ -215,13 +253,13 @@ func TestReplayInterruptedResumes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			o := s.options(replay.Options{State: filepath.Join(dir, "state")})
+			o := options(s, replay.Options{State: filepath.Join(dir, "state")})
 			sink(&o, dir)
 			for runs := 0; ; runs++ {
 				require.Less(t, runs, 20)
 				ctx, cancel := context.WithCancel(t.Context())
 				start := int64(-1)
-				o.Progress = func(p replay.Progress) {
+				o.Progress = func(p console.Progress) {
 					if start < 0 {
 						start = p.Events
 					}
@@ -241,7 +279,7 @@ func TestReplayInterruptedResumes(t *testing.T) {
 			require.NoFileExists(t, o.State)
 			if o.ToFile != "" {
 				var out bytes.Buffer
-				report := s.run(replay.Options{File: o.ToFile, ToWriter: &out})
+				report := run(t, s, replay.Options{File: o.ToFile, ToWriter: &out})
 				require.EqualValues(t, 24_000, report.Events)
 				require.Zero(t, report.Unreadable)
 				lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -252,24 +290,24 @@ func TestReplayInterruptedResumes(t *testing.T) {
 				require.Len(t, seen, 24_000, "each once")
 				return
 			}
-			require.Equal(t, idsOf(batches...), ids(t, s.pool))
+			require.Equal(t, installation.IDsOf(batches...), s.IDs())
 		})
 	}
 }
 
 func TestReplayCountsWhatItCannotRead(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
-	_, err := s.js.PublishMsg(t.Context(), &nats.Msg{Subject: "metrics.usage.orders", Data: []byte("\xff")})
+	s := installation.Start(t)
+	_, err := s.JS.PublishMsg(t.Context(), &nats.Msg{Subject: "metrics.usage.orders", Data: []byte("\xff")})
 	require.NoError(t, err)
-	s.publish(eventtest.Usage("orders", 5, recent()))
-	report := s.run(replay.Options{ToDatabase: s.pool})
+	s.Publish(eventtest.Usage("orders", 5, installation.Recent()))
+	report := run(t, s, replay.Options{ToDatabase: s.Pool})
 	require.EqualValues(t, 1, report.Unreadable)
 	require.EqualValues(t, 5, report.Stored)
 
 	file := filepath.Join(t.TempDir(), "broken.ndjson")
 	require.NoError(t, os.WriteFile(file, []byte("{\n"+`{"kind":"other"}`+"\n"+`{"kind":"usage","app":"a"}`+"\n"), 0o600))
-	report = s.run(replay.Options{File: file, ToDatabase: s.pool})
+	report = run(t, s, replay.Options{File: file, ToDatabase: s.Pool})
 	require.EqualValues(t, 2, report.Unreadable)
 	require.EqualValues(t, 1, report.Invalid)
 	require.Zero(t, report.Stored)
@@ -277,84 +315,25 @@ func TestReplayCountsWhatItCannotRead(t *testing.T) {
 
 func TestTail(t *testing.T) {
 	t.Parallel()
-	s := setup(t)
-	s.publish(eventtest.Usage("orders", 3, recent())) // before, so not shown
+	s := installation.Start(t)
+	s.Publish(eventtest.Usage("orders", 3, installation.Recent())) // before, so not shown
 	show := func(o replay.TailOptions) (*safeBuffer, func()) {
 		ctx, cancel := context.WithCancel(t.Context())
 		out, ready, ended := &safeBuffer{}, make(chan struct{}), make(chan error, 1)
-		o.Log, o.Out, o.Ready = s.js, out, func() { close(ready) }
+		o.Log, o.Out, o.Ready = s.JS, out, func() { close(ready) }
 		go func() { ended <- replay.Tail(ctx, o) }()
 		testkit.Receive(t, "tail to be ready", ready)
 		return out, func() { cancel(); require.NoError(t, testkit.Receive(t, "tail to end", ended)) }
 	}
 	all, endAll := show(replay.TailOptions{})
 	one, endOne := show(replay.TailOptions{App: "orders", Kinds: []event.Kind{event.KindPerformance}, JSON: true})
-	performance := eventtest.Performance("orders", 2, recent())
+	performance := eventtest.Performance("orders", 2, installation.Recent())
 	performance.Performance[0].Endpoint = "/bell\x1b[2J"
-	s.publish(eventtest.Usage("shop", 2, recent()), performance)
+	s.Publish(eventtest.Usage("shop", 2, installation.Recent()), performance)
 	testkit.Eventually(t, "the events to be shown", func() bool { return strings.Count(all.String(), "\n") == 4 && strings.Count(one.String(), "\n") == 2 })
 	endAll()
 	endOne()
 	require.Contains(t, all.String(), "button_click  /things  save")
 	require.NotContains(t, all.String(), "\x1b", "an event cannot write to the terminal")
 	require.Contains(t, one.String(), `{"kind":"performance","id":"`+performance.Performance[0].ID.String())
-}
-
-func TestDeadLetters(t *testing.T) {
-	t.Parallel()
-	s := setup(t)
-	batch := eventtest.Usage("orders", 2, recent())
-	s.publish(batch)
-	r, err := stream.OpenReader(t.Context(), s.js, stream.DefaultTopology())
-	require.NoError(t, err)
-	defer r.Close()
-	m, err := r.Next()
-	require.NoError(t, err)
-	grave := stream.Grave{JS: s.js, CodeVersion: "v9", Now: time.Now}
-	for _, part := range []string{"a", "b", "c"} {
-		require.NoError(t, grave.Bury(t.Context(), m, stream.Remains{Event: batch, Part: part, Reason: errors.New("no room")}))
-	}
-	count := func() uint64 {
-		n, err := stream.CountDead(t.Context(), s.js)
-		require.NoError(t, err)
-		return n
-	}
-	var out bytes.Buffer
-	require.NoError(t, replay.ListDead(t.Context(), s.js, &out))
-	require.Equal(t, 3, strings.Count(out.String(), "no room"))
-
-	t.Run("are shown with what is in them", func(t *testing.T) {
-		out.Reset()
-		require.NoError(t, replay.EachDead(t.Context(), s.js, []uint64{2}, false, func(d *stream.DeadLetter) error { return replay.ShowDead(&out, d) }))
-		require.Contains(t, out.String(), batch.Usage[1].ID.String())
-		require.Contains(t, out.String(), `"code_version": "v9"`)
-	})
-
-	act := func(dry bool, sequences []uint64, all bool, what func(replay.Act, *stream.DeadLetter) error) error {
-		a := replay.Act{Log: s.js, DryRun: dry, Out: &out}
-		return replay.EachDead(t.Context(), s.js, sequences, all, func(d *stream.DeadLetter) error { return what(a, d) })
-	}
-	requeue := func(a replay.Act, d *stream.DeadLetter) error { return a.Requeue(t.Context(), d) }
-	drop := func(a replay.Act, d *stream.DeadLetter) error { return a.Drop(t.Context(), d) }
-
-	t.Run("stay where they are in a dry run", func(t *testing.T) {
-		require.NoError(t, act(true, nil, true, requeue))
-		require.NoError(t, act(true, nil, true, drop))
-		require.EqualValues(t, 3, count())
-		require.Contains(t, out.String(), "would requeue 1")
-	})
-
-	t.Run("go back onto the log", func(t *testing.T) {
-		require.NoError(t, act(false, []uint64{1}, false, requeue))
-		require.EqualValues(t, 2, count())
-		reach, err := stream.ReadReach(t.Context(), s.js)
-		require.NoError(t, err)
-		require.EqualValues(t, 2, reach.Last)
-		require.ErrorIs(t, act(false, []uint64{1}, false, requeue), stream.ErrNoDeadLetter)
-	})
-
-	t.Run("are dropped, all of them", func(t *testing.T) {
-		require.NoError(t, act(false, nil, true, drop))
-		require.Zero(t, count())
-	})
 }

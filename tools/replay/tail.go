@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/tools/console"
 )
 
 // TailOptions say which events to show, and how.
@@ -72,22 +72,22 @@ func appendLines(dst []byte, b *event.Batch, asJSON bool) ([]byte, error) {
 	return dst, nil
 }
 
-const clock = "15:04:05.000"
+const timeOfDay = "15:04:05.000"
 
 func appendPerformance(dst []byte, p *event.Performance) []byte {
-	dst = fmt.Appendf(dst, "%s  %s  %-6s %s  %d  %s", p.Timestamp.Local().Format(clock), printable(p.App), p.Method, printable(p.Endpoint),
+	dst = fmt.Appendf(dst, "%s  %s  %-6s %s  %d  %s", p.Timestamp.Local().Format(timeOfDay), console.Printable(p.App), p.Method, console.Printable(p.Endpoint),
 		p.StatusCode, (time.Duration(p.ResponseTimeMS * float64(time.Millisecond))).Round(10*time.Microsecond))
 	if p.ErrorType != "" {
-		dst = fmt.Appendf(dst, "  %s", printable(p.ErrorType))
+		dst = fmt.Appendf(dst, "  %s", console.Printable(p.ErrorType))
 	}
 	return append(appendUser(dst, p.UserID), '\n')
 }
 
 func appendUsage(dst []byte, u *event.Usage) []byte {
-	dst = fmt.Appendf(dst, "%s  %s  %s", u.Timestamp.Local().Format(clock), printable(u.App), u.EventType)
+	dst = fmt.Appendf(dst, "%s  %s  %s", u.Timestamp.Local().Format(timeOfDay), console.Printable(u.App), u.EventType)
 	for _, text := range []string{u.PageName, u.ElementID} {
 		if text != "" {
-			dst = fmt.Appendf(dst, "  %s", printable(text))
+			dst = fmt.Appendf(dst, "  %s", console.Printable(text))
 		}
 	}
 	if u.Success != nil && !*u.Success {
@@ -100,15 +100,5 @@ func appendUser(dst []byte, user string) []byte {
 	if user == "" {
 		user = "(anonymous)"
 	}
-	return fmt.Appendf(dst, "  %s", printable(user))
-}
-
-// printable keeps an event on its line, and off the terminal's controls.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '·'
-		}
-		return r
-	}, s)
+	return fmt.Appendf(dst, "  %s", console.Printable(user))
 }

@@ -1,4 +1,4 @@
-package replay
+package verify
 
 import (
 	"errors"
@@ -8,11 +8,13 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/lakepulse/lakepulse/tools/console"
 )
 
 // WriteTable writes a verification for people: a line for each bucket, then the
 // ids of those that differ.
-func (r *VerifyReport) WriteTable(out io.Writer) error {
+func (r *Report) WriteTable(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	p := printer{w: w}
 	p.f("HOUR\tAPP\tKIND\tLOG\tDATABASE\tIN FLIGHT\tDEAD\tOLDER\tCHECKSUM\t\n")
@@ -25,14 +27,14 @@ func (r *VerifyReport) WriteTable(out io.Writer) error {
 		case c.Log != c.Database:
 			verdict = "equal but for what is named"
 		}
-		p.f("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", c.Hour.Format("2006-01-02T15Z"), printable(c.App), c.Kind, c.Log.Count, c.Database.Count,
+		p.f("%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\t%s\n", c.Hour.Format("2006-01-02T15Z"), console.Printable(c.App), c.Kind, c.Log.Count, c.Database.Count,
 			c.InFlight, c.Dead, c.Older, c.Database.Checksum.String()[:16], verdict)
 	}
 	err := errors.Join(p.err, w.Flush())
 	p = printer{w: out, err: err}
 	for i := range r.Buckets {
 		c := &r.Buckets[i]
-		where := fmt.Sprintf("%s %s %s", c.Hour.Format(time.RFC3339), printable(c.App), c.Kind)
+		where := fmt.Sprintf("%s %s %s", c.Hour.Format(time.RFC3339), console.Printable(c.App), c.Kind)
 		if c.MissingAll > 0 {
 			p.f("%s: %d in the log and not in the database:\n", where, c.MissingAll)
 			p.ids(c.Missing, c.MissingAll)

@@ -1,4 +1,4 @@
-package replay
+package verify
 
 import (
 	"cmp"
@@ -70,7 +70,7 @@ func deadIDs(ctx context.Context, js jetstream.JetStream) (map[key]bool, error) 
 		}
 		for _, d := range list {
 			if b, err := event.Decode(d.SchemaVersion, d.Kind, d.Data); err == nil { // what cannot be read is not counted on either side
-				each(b, func(_ int, id *uuid.UUID, at *time.Time, _, _ *string) { dead[key{*id, at.UnixMicro()}] = true })
+				eachKey(b, func(id uuid.UUID, at time.Time) { dead[key{id, at.UnixMicro()}] = true })
 			}
 			from = d.Sequence + 1
 		}
@@ -81,7 +81,7 @@ func deadIDs(ctx context.Context, js jetstream.JetStream) (map[key]bool, error) 
 }
 
 // merge sums up the parts of each bucket, the oldest hour first.
-func (r *VerifyReport) merge() {
+func (r *Report) merge() {
 	slices.SortStableFunc(r.Buckets, func(a, b Comparison) int {
 		return cmp.Or(a.Hour.Compare(b.Hour), cmp.Compare(a.App, b.App), cmp.Compare(a.Kind, b.Kind))
 	})

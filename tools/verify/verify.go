@@ -1,4 +1,4 @@
-package replay
+package verify
 
 import (
 	"bytes"
@@ -19,6 +19,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/tools/console"
 )
 
 // Bucket is what log and database are compared by.
@@ -61,8 +62,8 @@ type Comparison struct {
 // Equal reports whether the two sides agree.
 func (c *Comparison) Equal() bool { return c.MissingAll == 0 && c.SurplusAll == 0 }
 
-// VerifyReport is the outcome of a verification.
-type VerifyReport struct {
+// Report is the outcome of a verification.
+type Report struct {
 	Buckets    []Comparison `json:"buckets"`
 	Summarised int64        `json:"summarised"` // events of the log below the purge line
 	Unreadable int64        `json:"unreadable"` // messages; they are in the dead letters
@@ -71,7 +72,7 @@ type VerifyReport struct {
 }
 
 // Equal reports whether log and database agree.
-func (r *VerifyReport) Equal() bool {
+func (r *Report) Equal() bool {
 	for i := range r.Buckets {
 		if !r.Buckets[i].Equal() {
 			return false
@@ -80,14 +81,14 @@ func (r *VerifyReport) Equal() bool {
 	return true
 }
 
-// VerifyOptions say what to compare.
-type VerifyOptions struct {
+// Options say what to compare.
+type Options struct {
 	Log      jetstream.JetStream
 	Pool     *pgxpool.Pool
 	Since    time.Time // of events; cut to the hour; zero for all
 	ShowIDs  int       // of those that differ, in each bucket
-	Now      func() time.Time
-	Progress func(Progress)
+	Clock    func() time.Time
+	Progress func(console.Progress)
 }
 
 // perPart bounds the events held in memory: a log of more is read several times,
@@ -97,20 +98,20 @@ const (
 	bytesPerEvent = 100 // at least, as they lie in the log
 )
 
-// Verify compares, on a system that may be at work. The order of its looks is
+// Run compares, on a system that may be at work. The order of its looks is
 // what makes that sound: first the position below which everything is committed,
 // then the rows, of one moment, then the log.
-func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
+func Run(ctx context.Context, o Options) (Report, error) {
 	o.Since = o.Since.UTC().Truncate(time.Hour)
-	position, err := stream.ReadPosition(ctx, o.Log, o.Now)
+	position, err := stream.ReadPosition(ctx, o.Log, o.Clock)
 	if err != nil {
-		return VerifyReport{}, err
+		return Report{}, err
 	}
 	reach, err := stream.ReadReach(ctx, o.Log)
 	if err != nil {
-		return VerifyReport{}, err
+		return Report{}, err
 	}
-	report := VerifyReport{Reach: reach.FirstTime}
+	report := Report{Reach: reach.FirstTime}
 	parts := reach.Bytes/bytesPerEvent/perPart + 1
 	err = postgres.Snapshot(ctx, o.Pool, func(tx pgx.Tx) error {
 		if err := readPurgeLine(ctx, tx, &report.PurgedTo); err != nil {
@@ -122,7 +123,7 @@ func Verify(ctx context.Context, o VerifyOptions) (VerifyReport, error) {
 		}
 		for part := range parts {
 			v := &verification{
-				VerifyOptions: o, report: &report, tx: tx, floor: position.Sequence, dead: dead, part: part, parts: parts,
+				Options: o, report: &report, tx: tx, floor: position.Sequence, dead: dead, part: part, parts: parts,
 				buckets: map[Bucket]*logged{}, from: later(o.Since, report.PurgedTo), before: reach.FirstTime.Add(boundary),
 			}
 			if err := v.run(ctx); err != nil {
@@ -146,9 +147,12 @@ func later(a, b time.Time) time.Time {
 }
 
 func readPurgeLine(ctx context.Context, tx pgx.Tx, line *time.Time) error {
-	err := tx.QueryRow(ctx, `SELECT CASE WHEN isfinite(purged_before) THEN purged_before END FROM purge_line`).Scan((*nullTime)(line))
-	if err != nil {
+	var purged *time.Time
+	if err := tx.QueryRow(ctx, `SELECT CASE WHEN isfinite(purged_before) THEN purged_before END FROM purge_line`).Scan(&purged); err != nil {
 		return fmt.Errorf("read the purge line: %w", err)
+	}
+	if purged != nil {
+		*line = purged.UTC()
 	}
 	return nil
 }
@@ -166,13 +170,23 @@ func compareKeys(a, b key) int {
 	return cmp.Compare(a.at, b.at)
 }
 
+// eachKey calls f with the key of every event of a batch.
+func eachKey(b *event.Batch, f func(id uuid.UUID, at time.Time)) {
+	for i := range b.Performance {
+		f(b.Performance[i].ID, b.Performance[i].Timestamp)
+	}
+	for i := range b.Usage {
+		f(b.Usage[i].ID, b.Usage[i].Timestamp)
+	}
+}
+
 // logged is what the log holds of a bucket.
 type logged struct{ must, maybe []key }
 
 // verification compares one part of the ids.
 type verification struct {
-	VerifyOptions
-	report  *VerifyReport
+	Options
+	report  *Report
 	tx      pgx.Tx
 	floor   uint64 // everything at or below is stored, or dead
 	dead    map[key]bool
@@ -212,32 +226,33 @@ func (v *verification) run(ctx context.Context) error {
 func (v *verification) readLog(ctx context.Context) error {
 	sel := stream.Selection{}
 	if !v.Since.IsZero() {
-		sel.Published = v.Since.Add(-lateness)
+		sel.Published = v.Since.Add(-event.MaxAhead)
 	}
-	s, err := openLog(ctx, v.Log, sel)
+	s, err := stream.OpenSource(ctx, v.Log, sel)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = s.close() }() // it never fails
+	defer s.Close()
 	for events := int64(0); ; {
-		it, err := s.next(ctx)
+		m, err := s.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return err
 		}
-		if it.unreadable != nil {
+		b, err := m.Decode()
+		if err != nil { // it is in the dead letters; counted in the first of the parts only
 			if v.part == 0 {
 				v.report.Unreadable++
 			}
 			continue
 		}
-		v.count(it)
-		events += int64(it.batch.Len())
+		v.addBatch(m.Sequence, b)
+		events += int64(b.Len())
 		if v.Progress != nil {
-			done := float64(it.position-s.Reach.First+1) / float64(s.Reach.Last-s.Reach.First+1)
-			v.Progress(Progress{Events: events, Position: it.position, Done: (float64(v.part) + done) / float64(v.parts)})
+			done := float64(m.Sequence-s.Reach.First+1) / float64(s.Reach.Last-s.Reach.First+1)
+			v.Progress(console.Progress{Events: events, Position: m.Sequence, Done: (float64(v.part) + done) / float64(v.parts)})
 		}
 	}
 	for _, l := range v.buckets {
@@ -249,8 +264,9 @@ func (v *verification) readLog(ctx context.Context) error {
 	return nil
 }
 
-func (v *verification) count(it item) {
-	each(it.batch, func(_ int, id *uuid.UUID, at *time.Time, _, _ *string) {
+// addBatch sorts the events of a message into their buckets.
+func (v *verification) addBatch(sequence uint64, batch *event.Batch) {
+	eachKey(batch, func(id uuid.UUID, at time.Time) {
 		switch {
 		case uint64(id[15])%v.parts != v.part || at.Before(v.Since):
 			return
@@ -258,14 +274,14 @@ func (v *verification) count(it item) {
 			v.report.Summarised++
 			return
 		}
-		b := Bucket{Hour: at.UTC().Truncate(time.Hour), App: it.batch.App, Kind: it.batch.Kind}
+		b := Bucket{Hour: at.UTC().Truncate(time.Hour), App: batch.App, Kind: batch.Kind}
 		l := v.buckets[b]
 		if l == nil {
 			l = &logged{}
 			v.buckets[b] = l
 		}
-		k := key{*id, at.UnixMicro()}
-		if it.position <= v.floor {
+		k := key{id, at.UnixMicro()}
+		if sequence <= v.floor {
 			l.must = append(l.must, k)
 		} else {
 			l.maybe = append(l.maybe, k)
