@@ -103,10 +103,14 @@ bench-quick: need-go ## The same in under three minutes
 release: $(DASHBOARD) need-go ## Stage what a Databricks app is deployed from, in release/
 	VERSION='$(VERSION)' ./deploy/release.sh
 
+.PHONY: check-bundle
+check-bundle: ## Check databricks.yml with the Databricks CLI, strictly (needs a workspace to sign in to)
+	./deploy/check-bundle.sh
+
 .PHONY: clean
 clean: ## Remove what was built (not .lakepulse, where a standalone keeps its data)
-	rm -rf bin release web/tracker/dist examples/react/dist
-	find web/dist -mindepth 1 -not -name .gitkeep -delete
+	rm -rf bin web/tracker/dist examples/react/dist
+	find web/dist release -mindepth 1 -not -name .gitkeep -delete
 
 .PHONY: need-go need-node need-python need-chromium
 need-go need-node need-python need-chromium:

@@ -48,9 +48,19 @@ func at[T any](t *testing.T, node any, path ...any) T {
 	return value
 }
 
+// choice returns the app's resources or environment ("resources" or "env") as one
+// choice of the event log has them.
+func choice(t *testing.T, log, part string) []any {
+	t.Helper()
+	return at[[]any](t, parse(t, "databricks.yml"), "variables", log, "default", part)
+}
+
+// choices are the variables that databricks.yml offers for event_log.
+var choices = []string{"embedded_log", "nats_outside", "nats_account"}
+
 func app(t *testing.T, path ...any) []any {
 	t.Helper()
-	return at[[]any](t, parse(t, "databricks.yml"), append([]any{"resources", "apps", "lakepulse"}, path...)...)
+	return at[[]any](t, parse(t, "databricks.yml"), append([]any{"resources", "apps", "app"}, path...)...)
 }
 
 func TestSchedule(t *testing.T) {
@@ -79,7 +89,7 @@ func TestPaths(t *testing.T) {
 	for _, path := range at[[]any](t, bundle, "sync", "paths") {
 		synced = append(synced, path.(string))
 	}
-	source := at[string](t, bundle, "resources", "apps", "lakepulse", "source_code_path")
+	source := at[string](t, bundle, "resources", "apps", "app", "source_code_path")
 	require.Contains(t, synced, source)
 	require.Contains(t, synced, "./"+filepath.Dir(filepath.Clean(script)))
 	release, err := os.ReadFile("release.sh")
@@ -87,7 +97,7 @@ func TestPaths(t *testing.T) {
 	require.Contains(t, string(release), "out=${RELEASE_DIR:-"+filepath.Base(source)+"}", "the app is deployed from what is staged")
 	ignored, err := os.ReadFile(filepath.Join(root, ".gitignore"))
 	require.NoError(t, err)
-	if strings.Contains(string(ignored), "/"+filepath.Base(source)+"/") {
+	if strings.Contains(string(ignored), "/"+filepath.Base(source)+"/*") {
 		require.Contains(t, at[[]any](t, bundle, "sync", "include"), filepath.Base(source)+"/**", "what git ignores is not uploaded unless named")
 	}
 }
@@ -107,21 +117,28 @@ func TestReferences(t *testing.T) {
 		steps := strings.Split(match[1], ".")
 		switch steps[0] {
 		case "var":
-			require.Len(t, steps, 2)
 			at[tree](t, bundle, "variables", steps[1])
+			if len(steps) > 2 {
+				for _, log := range choices {
+					choice(t, log, steps[2])
+				}
+			}
 			used[steps[1]] = true
 		case "resources":
 			require.Len(t, steps, 4, match[0])
-			at[tree](t, bundle, "resources", steps[1], steps[2])
+			requireResource(t, bundle, steps[1], steps[2])
 			require.Contains(t, outputs, steps[3], match[0])
 		case "bundle":
 			require.Contains(t, []string{"name", "target"}, steps[1])
+		case "workspace":
+			require.Contains(t, []string{"userName", "domain_friendly_name"}, steps[2])
 		default:
 			require.Fail(t, "nothing is named "+match[0])
 		}
 	}
+	offered := append([]string{"unity_catalog", "service_principal"}, choices...) // chosen in a target or by --var
 	for name := range at[tree](t, bundle, "variables") {
-		require.True(t, used[name], "variable %s is declared and never used", name)
+		require.True(t, used[name] || slices.Contains(offered, name), "variable %s is declared and never used", name)
 	}
 	for name, target := range at[tree](t, bundle, "targets") {
 		variables, _ := target.(tree)["variables"].(tree)
@@ -153,42 +170,56 @@ func environment(t *testing.T, entries []any, fromKey string) map[string]variabl
 func TestAppEnvironment(t *testing.T) {
 	t.Parallel()
 	standing := parse(t, "app.yaml")
-	inBundle := environment(t, app(t, "config", "env"), "value_from")
 	inFile := environment(t, at[[]any](t, standing, "env"), "valueFrom")
-	for name, v := range inFile {
-		require.Equal(t, inBundle[name], v, "%s differs between app.yaml and databricks.yml", name)
-	}
 	require.Equal(t, app(t, "config", "command"), at[[]any](t, standing, "command"))
-
-	var resources []string
-	for _, resource := range app(t, "resources") {
-		resources = append(resources, at[string](t, resource, "name"))
+	for _, log := range choices {
+		t.Run(log, func(t *testing.T) {
+			inBundle := environment(t, choice(t, log, "env"), "value_from")
+			for name, v := range inFile {
+				require.Equal(t, inBundle[name], v, "%s differs between app.yaml and databricks.yml", name)
+			}
+			var resources []string
+			for _, resource := range choice(t, log, "resources") {
+				resources = append(resources, at[string](t, resource, "name"))
+			}
+			for name, v := range inBundle {
+				if v.from != "" {
+					require.Contains(t, resources, v.from, "%s takes its value from nothing", name)
+				}
+			}
+			require.Equal(t, "postgres", inBundle["LAKEBASE_ENDPOINT"].from)
+			if log == "embedded_log" {
+				require.NotContains(t, inBundle, "NATS_URL", "the log is inside where no address is given")
+				require.Equal(t, []string{"postgres"}, resources, "nothing has to be made before the first deployment")
+				return
+			}
+			require.Equal(t, "nats-url", inBundle["NATS_URL"].from, "it may have a password in it")
+			require.NotContains(t, inBundle, "LAKEPULSE_CONFIRM", "202 means durable in the log")
+		})
 	}
-	for name, v := range inBundle {
-		if v.from != "" {
-			require.Contains(t, resources, v.from, "%s takes its value from nothing", name)
-		}
-	}
-	require.Equal(t, "postgres", inBundle["LAKEBASE_ENDPOINT"].from)
-	require.Equal(t, "nats-url", inBundle["NATS_URL"].from, "it has a password in it")
 }
 
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	bundle := parse(t, "databricks.yml")
 	job := at[tree](t, bundle, "resources", "jobs", "aggregation")
-	principal := at[string](t, job, "run_as", "service_principal_name")
-	env := environment(t, app(t, "config", "env"), "value_from")
-	require.Equal(t, principal, env["LAKEPULSE_SERVICE_PRINCIPALS"].value, "the app lets the job trigger runs")
-	require.True(t, slices.ContainsFunc(app(t, "permissions"), func(p any) bool {
-		return p.(tree)["service_principal_name"] == principal && p.(tree)["level"] == "CAN_USE"
-	}), "the app's front door lets the job in")
+	principal := at[string](t, bundle, "targets", "prod", "resources", "jobs", "aggregation", "run_as", "service_principal_name")
+	require.Equal(t, principal, at[string](t, bundle, "variables", "service_principals", "default"), "the app lets the job trigger runs")
+	for _, log := range choices {
+		env := environment(t, choice(t, log, "env"), "value_from")
+		require.Equal(t, "${var.service_principals}", env["LAKEPULSE_SERVICE_PRINCIPALS"].value)
+	}
+	// The CLI turns CAN_VIEW of the whole bundle into CAN_READ of its folder and CAN_USE of the app.
+	require.True(t, slices.ContainsFunc(at[[]any](t, bundle, "targets", "prod", "permissions"), func(p any) bool {
+		permission, ok := p.(tree)
+		return ok && permission["service_principal_name"] == principal && permission["level"] == "CAN_VIEW"
+	}), "the job reads its script and passes the app's front door")
 	for _, permission := range at[[]any](t, job, "permissions") {
 		require.NotEqual(t, "admins", permission.(tree)["group_name"], "what admins may do with jobs cannot be changed")
 		require.Equal(t, "CAN_VIEW", permission.(tree)["level"])
 	}
-	require.True(t, at[bool](t, bundle, "targets", "prod", "resources", "postgres_projects", "lakepulse", "lifecycle", "prevent_destroy"))
-	require.False(t, at[bool](t, bundle, "resources", "postgres_projects", "lakepulse", "enable_pg_native_login"))
+	require.True(t, at[bool](t, bundle, "targets", "prod", "resources", "postgres_projects", "project", "lifecycle", "prevent_destroy"))
+	require.False(t, at[bool](t, bundle, "resources", "postgres_projects", "project", "enable_pg_native_login"))
 }
 
 func TestJobParameters(t *testing.T) {

@@ -32,6 +32,6 @@ if [ -n "$too_large" ]; then
 	exit 1
 fi
 mkdir -p "$out"
-find "$out" -mindepth 1 -delete
+find "$out" -mindepth 1 -not -name .gitkeep -delete
 cp "$staged"/* "$out/"
 echo "staged $version in $out: $(find "$out" -type f | wc -l) files, $(du -sh "$out" | cut -f 1)"
