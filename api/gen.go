@@ -4,6 +4,7 @@
 package api
 
 import (
+	"encoding/json"
 	"time"
 
 	openapi_types "github.com/oapi-codegen/runtime/types"
@@ -1170,20 +1171,20 @@ type UsageMetrics struct {
 
 // UsageRecord A stored usage event.
 type UsageRecord struct {
-	App           string                 `json:"app"`
-	AppVersion    *string                `json:"app_version,omitempty"`
-	ElementID     *string                `json:"element_id,omitempty"`
-	EventType     string                 `json:"event_type"`
-	ID            openapi_types.UUID     `json:"id"`
-	InteractionID *string                `json:"interaction_id,omitempty"`
-	Metadata      map[string]interface{} `json:"metadata,omitempty"`
-	PageName      *string                `json:"page_name,omitempty"`
-	ReceivedAt    time.Time              `json:"received_at"`
-	Seq           *int64                 `json:"seq,omitempty"`
-	SessionID     *string                `json:"session_id,omitempty"`
-	Success       *bool                  `json:"success,omitempty"`
-	Timestamp     time.Time              `json:"timestamp"`
-	UserID        string                 `json:"user_id"`
+	App           string             `json:"app"`
+	AppVersion    *string            `json:"app_version,omitempty"`
+	ElementID     *string            `json:"element_id,omitempty"`
+	EventType     string             `json:"event_type"`
+	ID            openapi_types.UUID `json:"id"`
+	InteractionID *string            `json:"interaction_id,omitempty"`
+	Metadata      json.RawMessage    `json:"metadata,omitempty"`
+	PageName      *string            `json:"page_name,omitempty"`
+	ReceivedAt    time.Time          `json:"received_at"`
+	Seq           *int64             `json:"seq,omitempty"`
+	SessionID     *string            `json:"session_id,omitempty"`
+	Success       *bool              `json:"success,omitempty"`
+	Timestamp     time.Time          `json:"timestamp"`
+	UserID        string             `json:"user_id"`
 }
 
 // UserActivity defines model for UserActivity.

@@ -1,7 +1,8 @@
 // Package event holds the events themselves: what a performance metric and a
 // usage event are, which of them are valid, and how a batch of them travels
-// through the log. It imports nothing else of Lakepulse, so a client, ingest,
-// the writer and every tool agree on it by sharing it.
+// through the log. Ingest, the writer and every tool share it. What lists the
+// fields of an event is generated from the table in pkg/event/fields; rules of
+// a single field stand here, in validate.go.
 //
 // # Invariants
 //
@@ -16,3 +17,5 @@
 //     wrote is read for ever; a newer version than this code knows is refused
 //     (ErrNewerSchema), never guessed.
 package event
+
+//go:generate go run ./generate -root ../..

@@ -57,7 +57,9 @@ func TestPerformanceValidate(t *testing.T) {
 		"endpoint must be there":           {func(p *event.Performance) { p.Endpoint = "" }, "endpoint"},
 		"500 characters are allowed":       {func(p *event.Performance) { p.Endpoint = strings.Repeat("é", 500) }, ""},
 		"501 are not":                      {func(p *event.Performance) { p.Endpoint = strings.Repeat("a", 501) }, "endpoint"},
-		"method must be a token":           {func(p *event.Performance) { p.Method = "GET /" }, "method"},
+		"method must be of the list":       {func(p *event.Performance) { p.Method = "GET /" }, "method"},
+		"a day is allowed":                 {func(p *event.Performance) { p.ResponseTimeMS = 86_400_000 }, ""},
+		"more than a day is not":           {func(p *event.Performance) { p.ResponseTimeMS = 86_400_000.001 }, "response_time_ms"},
 		"status 42 is none":                {func(p *event.Performance) { p.StatusCode = 42 }, "status_code"},
 		"status 600 is none":               {func(p *event.Performance) { p.StatusCode = 600 }, "status_code"},
 		"time runs forward":                {func(p *event.Performance) { p.ResponseTimeMS = -0.001 }, "response_time_ms"},
@@ -102,6 +104,13 @@ func TestUsageValidate(t *testing.T) {
 		"a low surrogate is refused":    {metadata(`{"a":"\udc00x"}`), "metadata"},
 		"a surrogate pair is allowed":   {metadata(`{"a":"\ud83d\ude00"}`), ""},
 		"endless numbers are refused":   {metadata(`{"a":1e999}`), "metadata"},
+		"vanishing numbers are refused": {metadata(`{"a":1e-200000}`), "metadata"},
+		"so are they without exponent":  {metadata(`{"a":0.` + strings.Repeat("0", 400) + `1}`), "metadata"},
+		"a zero of any exponent is not": {metadata(`{"a":0e-300}`), ""},
+		"but of a double's":             {metadata(`{"a":0e999999999}`), "metadata"},
+		"an exponent no int holds":      {metadata(`{"a":0e99999999999999999999}`), "metadata"},
+		"the largest double is allowed": {metadata(`{"a":-1.7976931348623157e308,"b":5e-324}`), ""},
+		"numbers count as written out":  {metadata(`{"a":[` + strings.Repeat("1e300,", 30) + `0]}`), "metadata"},
 		"deep nesting is refused":       {metadata(`{"a":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`), "metadata"},
 		"an empty object is an object":  {metadata(`{}`), ""},
 		"no metadata is fine":           {func(u *event.Usage) { u.Metadata = nil }, ""},
@@ -137,6 +146,14 @@ func TestNormalize(t *testing.T) {
 	require.Equal(t, now, p.Timestamp)
 	require.Equal(t, "GET", p.Method)
 	require.Equal(t, "404", p.ErrorType)
+
+	for sent, stored := range map[string]string{
+		"PATCH": "PATCH", "delete": "DELETE", "ZAP": "_OTHER", "OTHER": "_OTHER", "_other": "_OTHER", "G E T": "_OTHER", "\xff": "_OTHER", "": "",
+	} {
+		p.Method = sent
+		p.Normalize()
+		require.Equal(t, stored, p.Method)
+	}
 }
 
 func TestWire(t *testing.T) {

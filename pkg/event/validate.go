@@ -11,18 +11,31 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+
+	"github.com/lakepulse/lakepulse/pkg/event/fields"
 )
 
-// The bounds of fields. Texts are counted in characters, Metadata in bytes.
+// maxDepth bounds the nesting of metadata.
+const maxDepth = 32
+
+// The bounds of fields. Texts are counted in characters, metadata in bytes.
 const (
-	MaxEndpoint  = 500
-	MaxText      = 255 // user_id, page_name, element_id, error_type, instance and the ids that are texts
-	MaxEventType = 100
-	MaxApp       = 100
-	MaxMethod    = 32
-	MaxMetadata  = 8 << 10
-	maxDepth     = 32 // nesting of metadata
+	MaxApp       = fields.MaxApp
+	MaxEndpoint  = fields.MaxEndpoint
+	MaxEventType = fields.MaxEventType
+	MaxText      = fields.MaxText
+	MaxMetadata  = fields.MaxMetadata
 )
+
+// OtherMethod stands for every method that HTTP does not define.
+const OtherMethod = fields.OtherMethod
+
+// Other stands for all values of a dimension past its bound. Ingest puts it
+// there; no sender may send it.
+const Other = fields.Other
+
+// MaxDropped bounds the count of dropped events in one report of a sender.
+const MaxDropped = fields.MaxDropped
 
 // MaxAhead is how far in the future a timestamp may be: beyond it a sender's
 // clock is wrong, and it can correct it from the server_time of the answer.
@@ -48,74 +61,20 @@ func WindowAt(now time.Time, rawRetention time.Duration) Window {
 	return Window{From: now.Add(-rawRetention), To: now.Add(MaxAhead)}
 }
 
-// Normalize brings what may be written in several ways into the one form that
-// is stored: UTC, microseconds, upper-case method, an error type on errors
-// (the status code, as OpenTelemetry's error.type has it).
-func (p *Performance) Normalize() {
-	p.Timestamp = p.Timestamp.UTC().Truncate(time.Microsecond)
-	p.Method = upper(p.Method)
-	if p.ErrorType == "" && p.IsError() {
-		p.ErrorType = strconv.Itoa(p.StatusCode)
-	}
-}
+// normalTime cuts a time to what Postgres holds. The method of the same name on
+// events must give the same result every time: the timestamp is part of the key.
+func normalTime(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// Normalize brings the timestamp into the form that is stored.
-func (u *Usage) Normalize() {
-	u.Timestamp = u.Timestamp.UTC().Truncate(time.Microsecond)
-}
-
-// upper avoids an allocation for the usual, already upper-case method.
-func upper(s string) string {
-	for i := range len(s) {
-		if c := s[i]; c >= 'a' && c <= 'z' {
-			return strings.ToUpper(s)
-		}
+// normalMethod returns the method in upper case, [OtherMethod] for one that HTTP
+// does not define, "" for none.
+func normalMethod(s string) string {
+	if s == "" || fields.IsMethod(s) {
+		return s
 	}
-	return s
-}
-
-// Validate returns the first rule the event breaks, nil when it can be stored.
-func (p *Performance) Validate(w Window) *FieldError {
-	var c checker
-	c.id(p.ID)
-	c.time(p.Timestamp, w)
-	c.app(p.App)
-	c.text("endpoint", p.Endpoint, 1, MaxEndpoint)
-	c.method(p.Method)
-	if p.StatusCode < 100 || p.StatusCode > 599 {
-		c.fail("status_code", "must be between 100 and 599")
+	if up := strings.ToUpper(s); fields.IsMethod(up) {
+		return up
 	}
-	if !(p.ResponseTimeMS >= 0) || math.IsInf(p.ResponseTimeMS, 0) {
-		c.fail("response_time_ms", "must be a number of milliseconds, 0 or more")
-	}
-	c.text("user_id", p.UserID, 0, MaxText)
-	c.text("error_type", p.ErrorType, 0, MaxText)
-	c.text("instance", p.Instance, 0, MaxText)
-	c.text("app_version", p.AppVersion, 0, MaxText)
-	c.text("session_id", p.SessionID, 0, MaxText)
-	c.text("interaction_id", p.InteractionID, 0, MaxText)
-	c.text("trace_id", p.TraceID, 0, MaxText)
-	c.text("correlation_id", p.CorrelationID, 0, MaxText)
-	c.seq(p.Seq)
-	return c.err
-}
-
-// Validate returns the first rule the event breaks, nil when it can be stored.
-func (u *Usage) Validate(w Window) *FieldError {
-	var c checker
-	c.id(u.ID)
-	c.time(u.Timestamp, w)
-	c.app(u.App)
-	c.eventType(u.EventType)
-	c.text("user_id", u.UserID, 1, MaxText)
-	c.text("page_name", u.PageName, 0, MaxText)
-	c.text("element_id", u.ElementID, 0, MaxText)
-	c.metadata(u.Metadata)
-	c.text("app_version", u.AppVersion, 0, MaxText)
-	c.text("session_id", u.SessionID, 0, MaxText)
-	c.text("interaction_id", u.InteractionID, 0, MaxText)
-	c.seq(u.Seq)
-	return c.err
+	return OtherMethod
 }
 
 // ValidApp reports whether name can be the name of an app.
@@ -183,13 +142,11 @@ func (c *checker) eventType(s string) {
 }
 
 func (c *checker) method(s string) {
-	ok := s != "" && len(s) <= MaxMethod
-	for i := 0; ok && i < len(s); i++ {
-		b := s[i]
-		ok = b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '-' || b == '_'
-	}
-	if !ok {
-		c.fail("method", "must be an HTTP method of at most 32 letters")
+	switch {
+	case s == "":
+		c.fail("method", "is required")
+	case !fields.IsMethod(s) && s != OtherMethod:
+		c.fail("method", "must be one of "+strings.Join(fields.Methods, ", ")+" or "+OtherMethod)
 	}
 }
 
@@ -207,33 +164,37 @@ func (c *checker) text(field, s string, least, most int) {
 	}
 }
 
-func (c *checker) seq(n *int64) {
-	if n != nil && *n < 0 {
-		c.fail("seq", "must be 0 or more")
+func (c *checker) whole(field string, n, least, most int64) {
+	if n < least || n > most {
+		c.fail(field, fmt.Sprintf("must be a whole number between %d and %d", least, most))
 	}
 }
 
-// metadata refuses what jsonb would refuse: Postgres keeps no NUL characters,
-// no lone surrogates and no numbers beyond its numeric type.
-func (c *checker) metadata(raw json.RawMessage) {
-	if len(raw) == 0 {
-		return
-	}
-	if len(raw) > MaxMetadata {
-		c.fail("metadata", "must be at most 8 KiB of JSON")
-		return
-	}
-	if raw[0] != '{' {
-		c.fail("metadata", "must be a JSON object")
-		return
-	}
-	if err := checkJSON(raw); err != "" {
-		c.fail("metadata", err)
+func (c *checker) number(field string, n, least, most float64) {
+	if !(n >= least && n <= most) { // not NaN either
+		c.fail(field, fmt.Sprintf("must be a number between %.0f and %.0f", least, most))
 	}
 }
 
-// checkJSON walks raw once and returns the rule it breaks, "" for none.
-func checkJSON(raw []byte) string {
+// object refuses what jsonb would refuse: Postgres keeps no NUL characters, no
+// lone surrogates and no numbers beyond its numeric type.
+func (c *checker) object(field string, raw json.RawMessage, most int) {
+	switch {
+	case len(raw) == 0:
+	case len(raw) > most:
+		c.fail(field, fmt.Sprintf("must be at most %d KiB of JSON", most>>10))
+	case raw[0] != '{':
+		c.fail(field, "must be a JSON object")
+	default:
+		if rule := checkJSON(raw, most); rule != "" {
+			c.fail(field, rule)
+		}
+	}
+}
+
+// checkJSON walks raw once and returns the rule it breaks, "" for none. jsonb
+// writes numbers out, 1e300 as 301 digits: so they are counted as written out.
+func checkJSON(raw []byte, most int) string {
 	if !utf8.Valid(raw) || !json.Valid(raw) {
 		return "must be valid JSON in UTF-8"
 	}
@@ -242,6 +203,7 @@ func checkJSON(raw []byte) string {
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
+	size := len(raw)
 	for depth := 0; ; {
 		tok, err := dec.Token()
 		if err != nil {
@@ -258,14 +220,40 @@ func checkJSON(raw []byte) string {
 				return fmt.Sprintf("must not be nested deeper than %d", maxDepth)
 			}
 		case json.Number:
-			if f, err := v.Float64(); err != nil || math.IsInf(f, 0) {
+			digits, ok := writtenOut(v.String())
+			if !ok {
 				return "must not contain numbers beyond the range of a double"
+			}
+			if size += digits - len(v); size > most {
+				return fmt.Sprintf("must be at most %d KiB of JSON with its numbers written out", most>>10)
 			}
 		}
 		if depth == 0 {
 			return ""
 		}
 	}
+}
+
+// writtenOut returns a bound on the length of a number without an exponent,
+// false for one that a double cannot hold: too large, or so small that it
+// would be zero.
+func writtenOut(number string) (digits int, ok bool) {
+	const furthest = 400 // exponents of doubles end at 308 and -324
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil || math.IsInf(f, 0) {
+		return 0, false
+	}
+	mantissa, exponent := number, 0
+	if i := strings.IndexAny(number, "eE"); i >= 0 {
+		mantissa = number[:i]
+		if exponent, err = strconv.Atoi(number[i+1:]); err != nil || max(exponent, -exponent) > furthest {
+			return 0, false
+		}
+	}
+	if f == 0 && strings.ContainsAny(mantissa, "123456789") {
+		return 0, false
+	}
+	return len(mantissa) + max(exponent, -exponent), true
 }
 
 // hasBadEscape looks for \u0000 and for halves of surrogate pairs.

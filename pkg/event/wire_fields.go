@@ -8,16 +8,18 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-func appendHead(dst []byte, id uuid.UUID, timestamp, received time.Time) []byte {
-	dst = protowire.AppendTag(dst, fieldID, protowire.BytesType)
-	dst = protowire.AppendBytes(dst, id[:])
-	dst = protowire.AppendTag(dst, fieldTimestamp, protowire.Fixed64Type)
-	dst = protowire.AppendFixed64(dst, uint64(timestamp.UnixMicro())) // two's complement is the encoding
-	if received.IsZero() {
+func appendUUID(dst []byte, n protowire.Number, id uuid.UUID) []byte {
+	dst = protowire.AppendTag(dst, n, protowire.BytesType)
+	return protowire.AppendBytes(dst, id[:])
+}
+
+// appendTime appends nothing for the zero time, which received_at is before ingest.
+func appendTime(dst []byte, n protowire.Number, t time.Time) []byte {
+	if t.IsZero() {
 		return dst
 	}
-	dst = protowire.AppendTag(dst, fieldReceivedAt, protowire.Fixed64Type)
-	return protowire.AppendFixed64(dst, uint64(received.UnixMicro())) // as above
+	dst = protowire.AppendTag(dst, n, protowire.Fixed64Type)
+	return protowire.AppendFixed64(dst, uint64(t.UnixMicro())) // two's complement is the encoding
 }
 
 func appendString(dst []byte, n protowire.Number, s string) []byte {
@@ -28,12 +30,28 @@ func appendString(dst []byte, n protowire.Number, s string) []byte {
 	return protowire.AppendString(dst, s)
 }
 
-func appendSeq(dst []byte, seq *int64) []byte {
-	if seq == nil {
+func appendCounter(dst []byte, n protowire.Number, counter *int64) []byte {
+	if counter == nil {
 		return dst
 	}
-	dst = protowire.AppendTag(dst, fieldSeq, protowire.VarintType)
-	return protowire.AppendVarint(dst, uint64(*seq)) // two's complement is the encoding
+	dst = protowire.AppendTag(dst, n, protowire.VarintType)
+	return protowire.AppendVarint(dst, uint64(*counter)) // two's complement is the encoding
+}
+
+func appendBool(dst []byte, n protowire.Number, b *bool) []byte {
+	if b == nil {
+		return dst
+	}
+	dst = protowire.AppendTag(dst, n, protowire.VarintType)
+	return protowire.AppendVarint(dst, protowire.EncodeBool(*b))
+}
+
+func appendBytes(dst []byte, n protowire.Number, b []byte) []byte {
+	if len(b) == 0 {
+		return dst
+	}
+	dst = protowire.AppendTag(dst, n, protowire.BytesType)
+	return protowire.AppendBytes(dst, b)
 }
 
 // appendMessage writes a nested message without a second buffer: two bytes are
@@ -75,9 +93,14 @@ func (v value) time() time.Time {
 	return time.UnixMicro(int64(v.number)).UTC() // two's complement is the encoding
 }
 
-func (v value) seq() *int64 {
+func (v value) counter() *int64 {
 	n := int64(v.number) // as above
 	return &n
+}
+
+func (v value) boolean() *bool {
+	b := protowire.DecodeBool(v.number)
+	return &b
 }
 
 // eachField calls f for every field of a message, of which text is the same as

@@ -17,15 +17,16 @@ const (
 )
 
 // RawTable returns the table that holds the raw rows of a kind.
-func RawTable(kind event.Kind) string {
-	if kind == event.KindUsage {
-		return UsageTable
-	}
-	return PerformanceTable
-}
+func RawTable(kind event.Kind) string { return kind.RawTable() }
 
 // RawTables returns the tables of raw rows.
-func RawTables() []string { return []string{PerformanceTable, UsageTable} }
+func RawTables() []string {
+	var tables []string
+	for _, kind := range event.Kinds() {
+		tables = append(tables, kind.RawTable())
+	}
+	return tables
+}
 
 // EnsurePartition makes the partition of a raw table for a UTC day, unless it exists.
 func EnsurePartition(ctx context.Context, db DB, table string, day time.Time) error {

@@ -11,15 +11,15 @@ import (
 // column is values in Postgres' binary format, one after the other: an array,
 // the parameter of an unnest, or what COPY streams.
 type column struct {
-	field
+	columnType
 
 	buf  []byte
 	n    int
 	null bool
 }
 
-func newColumn(f field, rows int) *column {
-	return &column{field: f, buf: make([]byte, pgbinary.ArrayHeader, pgbinary.ArrayHeader+rows*(4+f.width))}
+func newColumn(c columnType, rows int) *column {
+	return &column{columnType: c, buf: make([]byte, pgbinary.ArrayHeader, pgbinary.ArrayHeader+rows*(4+c.width))}
 }
 
 func (c *column) addNull() {

@@ -12,22 +12,7 @@ import (
 )
 
 // Rows are events on their way into the tables.
-type Rows struct {
-	Performance []event.Performance
-	Usage       []event.Usage
-}
-
-// Len returns how many rows there are.
-func (r Rows) Len() int { return len(r.Performance) + len(r.Usage) }
-
-// Halves splits the rows in two, for the search of one that cannot be stored.
-func (r Rows) Halves() (first, second Rows) {
-	if len(r.Performance) > 0 && len(r.Usage) > 0 {
-		return Rows{Performance: r.Performance}, Rows{Usage: r.Usage}
-	}
-	p, u := len(r.Performance)/2, len(r.Usage)/2
-	return Rows{Performance: r.Performance[:p], Usage: r.Usage[:u]}, Rows{Performance: r.Performance[p:], Usage: r.Usage[u:]}
-}
+type Rows = event.Lists
 
 // Outcome counts what became of rows.
 type Outcome struct {
@@ -83,11 +68,10 @@ func (s *Store) EnsureDays(ctx context.Context, from, to time.Time) error {
 // EnsureFor makes the partitions the rows need.
 func (s *Store) EnsureFor(ctx context.Context, r Rows) error {
 	days := map[time.Time]bool{}
-	for i := range r.Performance {
-		days[r.Performance[i].Timestamp.UTC().Truncate(24*time.Hour)] = true
-	}
-	for i := range r.Usage {
-		days[r.Usage[i].Timestamp.UTC().Truncate(24*time.Hour)] = true
+	for _, b := range r.Batches() {
+		for i := range b.Len() {
+			days[b.At(i).Head().Timestamp.UTC().Truncate(24*time.Hour)] = true
+		}
 	}
 	for day := range days {
 		if err := s.EnsureDays(ctx, day, day); err != nil {

@@ -61,7 +61,7 @@ func (t *transaction) run(ctx context.Context, r Rows, store func(Rows) error) e
 	if err != nil {
 		return err
 	}
-	above := r.since(line)
+	above := since(r, line)
 	t.out.Summarised = r.Len() - above.Len()
 	if err := store(above); err != nil {
 		return err
@@ -111,65 +111,57 @@ func (t *transaction) commit(ctx context.Context) error {
 // copyNew stores rows of which none is there. One that is ends the transaction:
 // see repeated.
 func (t *transaction) copyNew(ctx context.Context, r Rows) error {
-	if err := copyInto(ctx, t, performanceTable, r.Performance); err != nil {
-		return err
-	}
-	return copyInto(ctx, t, usageTable, r.Usage)
-}
-
-func copyInto[E any](ctx context.Context, t *transaction, to *table[E], rows []E) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	tag, err := t.conn.CopyFrom(ctx, bytes.NewReader(to.stream(rows)), to.copy)
-	if err != nil {
-		return fmt.Errorf("copy %s: %w", to.kind, err)
-	}
-	if int(tag.RowsAffected()) != len(rows) {
-		return fmt.Errorf("copy %s: %d rows became %d", to.kind, len(rows), tag.RowsAffected())
-	}
-	t.out.Stored += len(rows)
-	latest := hour{kind: to.kind, start: -1} // of the rows before, which nearly all lie in one hour
-	for i := range rows {
-		if start := to.at(&rows[i]).Truncate(time.Hour).Unix(); start != latest.start {
-			latest.start = start
-			t.news[latest] = true
+	for _, to := range tables {
+		n := to.rows(r)
+		if n == 0 {
+			continue
 		}
+		tag, err := t.conn.CopyFrom(ctx, bytes.NewReader(to.stream(r)), to.copyStatement())
+		if err != nil {
+			return fmt.Errorf("copy %s: %w", to.kind(), err)
+		}
+		if int(tag.RowsAffected()) != n {
+			return fmt.Errorf("copy %s: %d rows became %d", to.kind(), n, tag.RowsAffected())
+		}
+		t.out.Stored += n
+		to.hours(r, func(start int64) { t.news[hour{start: start, kind: to.kind()}] = true })
 	}
 	return nil
 }
 
 // insertMissing stores those of the rows that are not there.
 func (t *transaction) insertMissing(ctx context.Context, r Rows) error {
-	if err := insertInto(ctx, t, performanceTable, r.Performance); err != nil {
-		return err
+	for _, to := range tables {
+		if to.rows(r) == 0 {
+			continue
+		}
+		if err := t.insertInto(ctx, to, r); err != nil {
+			return fmt.Errorf("insert %s: %w", to.kind(), err)
+		}
 	}
-	return insertInto(ctx, t, usageTable, r.Usage)
+	return nil
 }
 
-func insertInto[E any](ctx context.Context, t *transaction, to *table[E], rows []E) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	columns := to.arrays(rows)
+func (t *transaction) insertInto(ctx context.Context, to rawTable, r Rows) error {
+	columns := to.arrays(r)
 	values := make([][]byte, len(columns))
 	oids := make([]uint32, len(columns))
 	for i, c := range columns {
 		values[i], oids[i] = c.bytes(), c.array
 	}
 	binaryFormat := []int16{1}
-	result := t.conn.ExecParams(ctx, to.insert, values, oids, binaryFormat, binaryFormat).Read()
+	result := t.conn.ExecParams(ctx, to.insertStatement(), values, oids, binaryFormat, binaryFormat).Read()
 	if result.Err != nil {
-		return fmt.Errorf("insert %s: %w", to.kind, result.Err)
+		return result.Err
 	}
 	stored := 0
 	for _, row := range result.Rows {
 		start := int64(binary.BigEndian.Uint64(row[0])) // a bigint
 		stored += int(binary.BigEndian.Uint64(row[1]))  // a count of our own rows
-		t.news[hour{start: start, kind: to.kind}] = true
+		t.news[hour{start: start, kind: to.kind()}] = true
 	}
 	t.out.Stored += stored
-	t.out.Duplicate += len(rows) - stored
+	t.out.Duplicate += to.rows(r) - stored
 	return nil
 }
 

@@ -15,22 +15,10 @@ var anyTime = event.Window{From: time.Time{}, To: time.Date(9999, 1, 1, 0, 0, 0,
 // Check refuses event i of a batch when it breaks ingest's rules without having
 // come through ingest: a NaN in the tables would spoil every hour it is in.
 func Check(b *event.Batch, i int) error {
-	var err *event.FieldError
-	if b.Kind == event.KindPerformance {
-		err = b.Performance[i].Validate(anyTime)
-	} else {
-		err = b.Usage[i].Validate(anyTime)
-	}
-	if err != nil {
+	if err := b.At(i).Validate(anyTime); err != nil {
 		return err
 	}
 	return nil
-}
-
-// Add appends a batch's events to the rows.
-func (r *Rows) Add(b *event.Batch) {
-	r.Performance = append(r.Performance, b.Performance...)
-	r.Usage = append(r.Usage, b.Usage...)
 }
 
 // PutAll stores rows for a caller that has no dead letters: it makes partitions,

@@ -71,8 +71,8 @@ func (s *Service) decodeTraces(r *http.Request) (traces, error) {
 // takeTraces puts the HTTP server spans onto the log. What is refused is counted
 // and named in the partial success, which tells the exporter not to send it again.
 func (s *Service) takeTraces(w http.ResponseWriter, r *http.Request, caller auth.Caller, req traces) error {
-	if caller.Kind == auth.KindUser && !s.cfg.Keyless {
-		return fault.New(fault.Forbidden, "Traces need the API key of an app, or an allow-listed service principal")
+	if err := s.maySend(caller, event.KindPerformance); err != nil {
+		return err
 	}
 	in := newIntake(s, event.KindPerformance, 0)
 	ignored := 0
@@ -101,13 +101,7 @@ func (s *Service) takeTraces(w http.ResponseWriter, r *http.Request, caller auth
 }
 
 func (s *Service) keepSpan(in *intake, caller auth.Caller, p event.Performance) error {
-	err := s.appOf(caller, &p.App)
-	p.Normalize()
-	p.ReceivedAt = in.received
-	if err == nil {
-		err = p.Validate(in.window)
-	}
-	if err != nil {
+	if err := in.check(caller, &p, nil); err != nil {
 		in.refuse(len(in.rejected), p.ID.String(), p.App, err)
 		return err
 	}

@@ -21,14 +21,14 @@ import (
 var spanIDs = uuid.MustParse("5f1d4c3e-6f0b-5a0e-9d7a-4b1f0c2d3e4f")
 
 // source is what the spans of one resource have in common.
-type source struct{ app, version, instance string }
+type source struct {
+	app      string
+	resource attributes
+}
 
 func newSource(r *resource.Resource) source {
 	a := attributes(r.GetAttributes())
-	return source{
-		app: appName(a.text("service.name")), version: cut(a.text("service.version")),
-		instance: cut(cmp.Or(a.text("service.instance.id"), a.text("host.name"))),
-	}
+	return source{app: appName(a.text("service.name")), resource: a}
 }
 
 // appName makes an app's name of a service's: what a name may not hold becomes
@@ -67,14 +67,12 @@ func (f source) performance(s *trace.Span) (event.Performance, bool) {
 	p := event.Performance{
 		ID:        uuid.NewSHA1(spanIDs, append(append([]byte(nil), s.GetTraceId()...), s.GetSpanId()...)),
 		Timestamp: time.Unix(0, int64(s.GetStartTimeUnixNano())), // a time beyond the range is refused as such
-		App:       f.app, AppVersion: f.version, Instance: f.instance,
-		Endpoint: cmp.Or(a.text("http.route"), client.ReducePath(path), s.GetName()), Method: method,
+		App:       f.app,
+		Endpoint:  cmp.Or(a.text("http.route"), client.ReducePath(path), s.GetName()), Method: method,
 		StatusCode: statusOf(a, s), ResponseTimeMS: float64(took) / 1e6,
-		UserID:        cut(cmp.Or(a.text("enduser.id"), a.text("user.id"))),
-		SessionID:     cut(a.text("session.id")),
-		InteractionID: cut(cmp.Or(a.text("http.request.header.x-lakepulse-interaction-id"), a.text("http.request.header.x_lakepulse_interaction_id"))),
-		TraceID:       hex.EncodeToString(s.GetTraceId()),
+		TraceID: hex.EncodeToString(s.GetTraceId()),
 	}
+	setAttributesPerformance(&p, f.resource, a)
 	if p.IsError() {
 		p.ErrorType = cut(cmp.Or(a.text("error.type"), exceptionOf(s)))
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
@@ -70,25 +71,43 @@ func (s *Service) CountDirect(b *event.Batch, dropped int64) {
 }
 
 // Routes returns the endpoints that take events in.
-func (s *Service) Routes() []httpapi.Route {
-	return append([]httpapi.Route{
-		httpapi.Endpoint[envelope[event.Performance], answer]{
-			Method: http.MethodPost, Path: "/api/v1/metrics/performance-events", Access: httpapi.Authenticated,
-			Status: http.StatusAccepted, MaxInFlight: s.cfg.MaxInFlight,
-			Decode: func(r *http.Request) (envelope[event.Performance], error) {
-				return decodeBody(r, s.cfg.MaxBody, blankPerformance(), setPerformance)
-			},
-			Execute: s.performance,
-		}.Route(),
-		httpapi.Endpoint[envelope[event.Usage], answer]{
-			Method: http.MethodPost, Path: "/api/v1/metrics/usage-events", Access: httpapi.Authenticated,
-			Status: http.StatusAccepted, MaxInFlight: s.cfg.MaxInFlight,
-			Decode: func(r *http.Request) (envelope[event.Usage], error) {
-				return decodeBody(r, s.cfg.MaxBody, event.Usage{}, setUsage)
-			},
-			Execute: s.usage,
-		}.Route(),
-	}, s.otlpRoutes()...)
+func (s *Service) Routes() []httpapi.Route { return append(s.eventRoutes(), s.otlpRoutes()...) }
+
+// kindOf is how events of one kind are read from JSON.
+type kindOf[E any] struct {
+	kind  event.Kind
+	blank E
+	set   setter[E]
+	list  func(*event.Batch) *[]E
+}
+
+// pointer is a pointer to an event.
+type pointer[E any] interface {
+	*E
+	event.Event
+}
+
+// eventRoute returns the endpoint that takes events of a kind.
+func eventRoute[E any, P pointer[E]](s *Service, k kindOf[E]) httpapi.Route {
+	return httpapi.Endpoint[envelope[E], answer]{
+		Method: http.MethodPost, Path: k.kind.IngestPath(), Access: httpapi.Authenticated,
+		Status: http.StatusAccepted, MaxInFlight: s.cfg.MaxInFlight,
+		Decode: func(r *http.Request) (envelope[E], error) { return decodeBody(r, s.cfg.MaxBody, k.blank, k.set) },
+		Execute: func(ctx context.Context, caller auth.Caller, env envelope[E]) (answer, error) {
+			if err := s.maySend(caller, k.kind); err != nil {
+				return answer{}, err
+			}
+			return takeEvents[E, P](ctx, s, k, caller, env)
+		},
+	}.Route()
+}
+
+// maySend refuses a person who sends what only app instances may.
+func (s *Service) maySend(caller auth.Caller, kind event.Kind) error {
+	if caller.Kind != auth.KindUser || s.cfg.Keyless || kind.FromPeople() {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "Events of kind %s need the API key of an app, or an allow-listed service principal", kind)
 }
 
 func decodeBody[E any](r *http.Request, limit int64, blank E, set setter[E]) (envelope[E], error) {
@@ -115,70 +134,45 @@ func batchTooLarge(n int) error {
 		With("+detail", message).With("+max_batch_size", event.MaxBatch).With("+received", n)
 }
 
-func (s *Service) performance(ctx context.Context, caller auth.Caller, env envelope[event.Performance]) (answer, error) {
-	if caller.Kind == auth.KindUser && !s.cfg.Keyless {
-		return answer{}, fault.New(fault.Forbidden, "Performance events need the API key of an app, or an allow-listed service principal")
-	}
-	in := newIntake(s, event.KindPerformance, env.dropped)
+// takeEvents checks the events of a request and publishes those that are valid.
+func takeEvents[E any, P pointer[E]](ctx context.Context, s *Service, k kindOf[E], caller auth.Caller, env envelope[E]) (answer, error) {
+	in := newIntake(s, k.kind, env.dropped)
 	for i := range env.events {
-		p := &env.events[i]
-		err := env.faults[i]
-		if err == nil {
-			err = s.appOf(caller, &p.App)
-		}
-		if p.ID == [16]byte{} {
-			p.ID = event.NewID()
-		}
-		p.Normalize()
-		p.ReceivedAt = in.received
-		if err == nil {
-			err = p.Validate(in.window)
-		}
-		if err != nil {
-			in.refuse(i, env.id(i), p.App, err)
+		e := P(&env.events[i])
+		if err := in.check(caller, e, env.faults[i]); err != nil {
+			in.refuse(i, env.id(i), *e.Head().App, err)
 			continue
 		}
-		b := in.batch(p.App)
-		if b.Performance == nil && len(in.batches) == 1 {
-			b.Performance = env.events[:0] // the first app's stay where they are: writing never overtakes reading
+		list := k.list(in.batch(*e.Head().App))
+		if *list == nil && len(in.batches) == 1 {
+			*list = env.events[:0] // the first app's stay where they are: writing never overtakes reading
 		}
-		b.Performance = append(b.Performance, *p)
+		*list = append(*list, env.events[i])
 	}
 	return in.finish(ctx)
 }
 
-func (s *Service) usage(ctx context.Context, caller auth.Caller, env envelope[event.Usage]) (answer, error) {
-	in := newIntake(s, event.KindUsage, env.dropped)
-	for i := range env.events {
-		u := &env.events[i]
-		err := env.faults[i]
-		if err == nil {
-			err = s.appOf(caller, &u.App)
-		}
-		// A person's events are theirs. Only an app instance, or a developer's
-		// machine, may say whose they are.
-		if caller.Kind == auth.KindUser && (!s.cfg.Keyless || u.UserID == "") {
-			u.UserID = caller.UserID
-		}
-		if u.ID == [16]byte{} {
-			u.ID = event.NewID()
-		}
-		u.Normalize()
-		u.ReceivedAt = in.received
-		if err == nil {
-			err = u.Validate(in.window)
-		}
-		if err != nil {
-			in.refuse(i, env.id(i), u.App, err)
-			continue
-		}
-		b := in.batch(u.App)
-		if b.Usage == nil && len(in.batches) == 1 {
-			b.Usage = env.events[:0] // as above
-		}
-		b.Usage = append(b.Usage, *u)
+// check completes an event with what ingest knows, and returns the rule it
+// breaks. decoded is what was wrong with its JSON.
+func (in *intake) check(caller auth.Caller, e event.Event, decoded *event.FieldError) *event.FieldError {
+	s, h, err := in.s, e.Head(), decoded
+	if err == nil {
+		err = s.appOf(caller, h.App)
 	}
-	return in.finish(ctx)
+	// A person's events are theirs. Only an app instance, or a developer's
+	// machine, may say whose they are.
+	if caller.Kind == auth.KindUser && in.kind.FromPeople() && (!s.cfg.Keyless || *h.UserID == "") {
+		*h.UserID = caller.UserID
+	}
+	if *h.ID == uuid.Nil {
+		*h.ID = event.NewID()
+	}
+	e.Normalize()
+	*h.ReceivedAt = in.received
+	if err == nil {
+		err = e.Validate(in.window)
+	}
+	return err
 }
 
 // appOf settles which app an event belongs to.

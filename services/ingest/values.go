@@ -16,7 +16,7 @@ import (
 
 // The readers of values: each returns the rule a value breaks.
 
-func text(field string, v value, to *string) *event.FieldError {
+func readText(field string, v value, to *string) *event.FieldError {
 	if v.Kind() != '"' {
 		return &event.FieldError{Field: field, Reason: "must be a string"}
 	}
@@ -36,32 +36,32 @@ func text(field string, v value, to *string) *event.FieldError {
 	return nil
 }
 
-func id(v value, to *uuid.UUID) *event.FieldError {
+func readID(field string, v value, to *uuid.UUID) *event.FieldError {
 	if v.Kind() != '"' || len(v) != 38 {
-		return &event.FieldError{Field: "id", Reason: "must be a UUID"}
+		return &event.FieldError{Field: field, Reason: "must be a UUID"}
 	}
 	parsed, err := uuid.Parse(string(v[1:37]))
 	if err != nil {
-		return &event.FieldError{Field: "id", Reason: "must be a UUID"}
+		return &event.FieldError{Field: field, Reason: "must be a UUID"}
 	}
 	*to = parsed
 	if parsed == uuid.Nil {
-		return &event.FieldError{Field: "id", Reason: "must be a UUID that is not all zeros"}
+		return &event.FieldError{Field: field, Reason: "must be a UUID that is not all zeros"}
 	}
 	return nil
 }
 
-func instant(v value, to *time.Time) *event.FieldError {
+func readTime(field string, v value, to *time.Time) *event.FieldError {
 	if v.Kind() == '"' {
 		if t, err := time.Parse(time.RFC3339Nano, string(v[1:len(v)-1])); err == nil {
 			*to = t
 			return nil
 		}
 	}
-	return &event.FieldError{Field: "timestamp", Reason: "must be an RFC 3339 time with a zone, such as 2026-01-02T15:04:05.678Z"}
+	return &event.FieldError{Field: field, Reason: "must be an RFC 3339 time with a zone, such as 2026-01-02T15:04:05.678Z"}
 }
 
-func number(field string, v value, to *float64) *event.FieldError {
+func readNumber(field string, v value, to *float64) *event.FieldError {
 	n, err := strconv.ParseFloat(string(v), 64)
 	if v.Kind() != '0' || err != nil || math.IsInf(n, 0) {
 		return &event.FieldError{Field: field, Reason: "must be a number"}
@@ -70,7 +70,7 @@ func number(field string, v value, to *float64) *event.FieldError {
 	return nil
 }
 
-func whole(field string, v value, to *int64) *event.FieldError {
+func readWhole(field string, v value, to *int64) *event.FieldError {
 	n, err := strconv.ParseInt(string(v), 10, 64)
 	if err != nil {
 		// 2e2 and 200.0 are whole numbers too: some encoders write them so.
@@ -84,7 +84,7 @@ func whole(field string, v value, to *int64) *event.FieldError {
 	return nil
 }
 
-func boolean(field string, v value, to **bool) *event.FieldError {
+func readBool(field string, v value, to **bool) *event.FieldError {
 	switch kind := v.Kind(); kind {
 	case 't', 'f':
 		b := kind == 't'
@@ -95,26 +95,35 @@ func boolean(field string, v value, to **bool) *event.FieldError {
 	}
 }
 
-func seq(v value, to **int64) *event.FieldError {
+func readStatus(field string, v value, to *int) *event.FieldError {
 	var n int64
-	if err := whole("seq", v, &n); err != nil {
+	if err := readWhole(field, v, &n); err != nil {
+		return err
+	}
+	*to = int(max(math.MinInt32, min(n, math.MaxInt32))) // Validate refuses both ends
+	return nil
+}
+
+func readCounter(field string, v value, to **int64) *event.FieldError {
+	var n int64
+	if err := readWhole(field, v, &n); err != nil {
 		return err
 	}
 	*to = &n
 	return nil
 }
 
-// metadata keeps the object without its white space, so that its bound is of content.
-func metadata(v value, to *[]byte) *event.FieldError {
+// readObject keeps the object without its white space, so that its bound is of content.
+func readObject(field string, v value, to *[]byte, most int) *event.FieldError {
 	if v.Kind() != '{' {
-		return &event.FieldError{Field: "metadata", Reason: "must be a JSON object"}
+		return &event.FieldError{Field: field, Reason: "must be a JSON object"}
 	}
-	if len(v) > 16*event.MaxMetadata {
-		return &event.FieldError{Field: "metadata", Reason: fmt.Sprintf("must be at most %d KiB of JSON", event.MaxMetadata>>10)}
+	if len(v) > 16*most {
+		return &event.FieldError{Field: field, Reason: fmt.Sprintf("must be at most %d KiB of JSON", most>>10)}
 	}
 	own := jsontext.Value(v)
 	if err := own.Compact(lenient...); err != nil {
-		return &event.FieldError{Field: "metadata", Reason: "must be valid JSON"}
+		return &event.FieldError{Field: field, Reason: "must be valid JSON"}
 	}
 	*to = own
 	return nil
