@@ -39,7 +39,7 @@ func TestPipelineStatus(t *testing.T) {
 		t.Parallel()
 		pool := setup(t)
 		writer := metricsdb.WriterStatus{Instance: "a", Version: "1.2", StreamMessages: 3, StreamBytes: 4, LagMessages: 5, LagSeconds: 6.5,
-			StoredThrough: moment, StoredPerSecond: 7.5, StoredTotal: 8, DuplicatesTotal: 9, RedeliveredSum: 10, SummarisedTotal: 11,
+			StoredThrough: moment, StoredPerSecond: 7.5, StoredTotal: 8, DuplicatesTotal: 9, RedeliveredTotal: 10, SummarisedTotal: 11,
 			DeadTotal: 12, DeadLetters: 13, Trouble: "none"}
 		letters := metricsdb.DeadLetters{Count: 2, Letters: []metricsdb.DeadLetter{{Sequence: 7, App: "shop", Kind: event.KindUsage, Reason: "too long",
 			FirstSeen: moment, CodeVersion: "1.2", OriginalSubject: "metrics.usage.shop", OriginalSequence: 99, SchemaVersion: 1, Bytes: 40,

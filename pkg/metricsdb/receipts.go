@@ -54,6 +54,27 @@ func CompareReceipts(ctx context.Context, db DB, kind event.Kind, start, end tim
 		})
 }
 
+// ReadAggregatedHours reads the hours between two moments that have a receipt
+// and no mark, and how many rows each was made from: aggregates answer for them.
+func ReadAggregatedHours(ctx context.Context, db DB, from, to time.Time, each func(kind event.Kind, hour time.Time, rows int64)) error {
+	return readReceipts(ctx, db, "read hour receipts", aggregatedHours, from.Truncate(time.Hour), to, each)
+}
+
+// ReadAggregatedDays is [ReadAggregatedHours] for the sums of UTC days.
+func ReadAggregatedDays(ctx context.Context, db DB, from, to time.Time, each func(kind event.Kind, day time.Time, rows int64)) error {
+	return readReceipts(ctx, db, "read day receipts", aggregatedDays, from.Truncate(24*time.Hour), to, each)
+}
+
+func readReceipts(ctx context.Context, db DB, what, sql string, from, to time.Time, each func(event.Kind, time.Time, int64)) error {
+	var kind event.Kind
+	var at time.Time
+	var n int64
+	return queryRows(ctx, db, what, sql, []any{from, to}, []any{&kind, &at, &n}, func() error {
+		each(kind, at.UTC(), n)
+		return nil
+	})
+}
+
 // DeleteHour deletes an hour's raw rows and reports how many there were and
 // whether they are those of the hour's receipt, by number and checksum.
 func DeleteHour(ctx context.Context, tx pgx.Tx, h Hour) (n int64, same bool, err error) {
@@ -73,6 +94,17 @@ func queryTimes(ctx context.Context, db DB, sql string, args ...any) ([]time.Tim
 }
 
 const (
+	aggregatedHours = `
+SELECT r.metric_type, r.time_bucket, r.source_rows FROM hour_receipts r
+ WHERE r.time_bucket >= $1 AND r.time_bucket < $2
+   AND NOT EXISTS (SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket = r.time_bucket)`
+
+	aggregatedDays = `
+SELECT r.metric_type, r.time_bucket, r.source_rows FROM day_receipts r
+ WHERE r.time_bucket >= $1 AND r.time_bucket < $2
+   AND NOT EXISTS (SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket >= r.time_bucket
+                      AND m.time_bucket < r.time_bucket + interval '24 hours')`
+
 	listOpenHours = `
 SELECT metric_type, time_bucket, true FROM hour_marks
  WHERE time_bucket + interval '1 hour' <= $2 AND time_bucket >= (SELECT purged_before FROM purge_line)

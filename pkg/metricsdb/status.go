@@ -20,21 +20,21 @@ const (
 
 // WriterStatus is what a writer says of itself, and of the log as it sees it.
 type WriterStatus struct {
-	Instance        string    `json:"instance"`
-	Version         string    `json:"version"`
-	StreamMessages  uint64    `json:"stream_messages"`
-	StreamBytes     uint64    `json:"stream_bytes"`
-	LagMessages     uint64    `json:"lag_messages"`
-	LagSeconds      float64   `json:"lag_seconds"`
-	StoredThrough   time.Time `json:"stored_through"`
-	StoredPerSecond float64   `json:"stored_per_second"`
-	StoredTotal     int64     `json:"stored_total"`
-	DuplicatesTotal int64     `json:"duplicates_total"`
-	RedeliveredSum  int64     `json:"redelivered_total"` // messages that were handed out again
-	SummarisedTotal int64     `json:"summarised_total"`
-	DeadTotal       int64     `json:"dead_total"`
-	DeadLetters     uint64    `json:"dead_letters"`
-	Trouble         string    `json:"trouble,omitempty"`
+	Instance         string    `json:"instance"`
+	Version          string    `json:"version"`
+	StreamMessages   uint64    `json:"stream_messages"`
+	StreamBytes      uint64    `json:"stream_bytes"`
+	LagMessages      uint64    `json:"lag_messages"`
+	LagSeconds       float64   `json:"lag_seconds"`
+	StoredThrough    time.Time `json:"stored_through"`
+	StoredPerSecond  float64   `json:"stored_per_second"`
+	StoredTotal      int64     `json:"stored_total"`
+	DuplicatesTotal  int64     `json:"duplicates_total"`
+	RedeliveredTotal int64     `json:"redelivered_total"` // messages that were handed out again
+	SummarisedTotal  int64     `json:"summarised_total"`
+	DeadTotal        int64     `json:"dead_total"`
+	DeadLetters      uint64    `json:"dead_letters"`
+	Trouble          string    `json:"trouble,omitempty"`
 }
 
 // DeadLetters is what the writers show of the dead letters: how many there are,

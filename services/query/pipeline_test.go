@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/lakepulse/lakepulse/api"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/services/query/history"
 )
 
@@ -79,11 +80,12 @@ func TestDeadLetters(t *testing.T) {
 	b := setup(t)
 	const path = "/api/v1/pipeline/dead"
 	require.Zero(t, ask[api.DeadLetterList](b, path).Count)
-	b.part("dead_letters", `{"count":70,"letters":[
-		{"sequence":4,"reason":"unknown version 9","first_seen":"2026-03-18T10:00:00Z","code_version":"v1","original_subject":"metrics.usage.shop",
-		 "original_sequence":12,"bytes":5000,"raw":"aGVsbG8="},
-		{"sequence":9,"reason":"refused","first_seen":"2026-03-18T11:00:00Z","original_subject":"metrics.usage.desk","bytes":40,
-		 "content":[{"id":1},{"id":2}]}]}`)
+	letters := metricsdb.DeadLetters{Count: 70, Letters: []metricsdb.DeadLetter{
+		{Sequence: 4, Reason: "unknown version 9", FirstSeen: Before(4 * time.Hour), CodeVersion: "v1", OriginalSubject: "metrics.usage.shop",
+			OriginalSequence: 12, Bytes: 5000, Raw: []byte("hello"), Headers: map[string][]string{"Lakepulse-Schema": {"9"}}},
+		{Sequence: 9, Reason: "refused", FirstSeen: Before(3 * time.Hour), OriginalSubject: "metrics.usage.desk", Bytes: 40,
+			Events: 2, Content: []byte(`[{"id":1},{"id":2}]`)}}}
+	require.NoError(t, metricsdb.WriteDeadLetters(t.Context(), b.pool, letters))
 
 	list := ask[api.DeadLetterList](b, path, "limit", "1")
 	require.EqualValues(t, 70, list.Count)
@@ -99,6 +101,7 @@ func TestDeadLetters(t *testing.T) {
 	require.Equal(t, "aGVsbG8=", raw.Content)
 	require.True(t, *raw.Truncated)
 	require.EqualValues(t, 12, *raw.DeadLetter.OriginalSequence)
+	require.Equal(t, map[string][]string{"Lakepulse-Schema": {"9"}}, raw.Headers)
 
 	b.refused(http.StatusNotFound, path+"/5")
 	b.refused(http.StatusBadRequest, path+"/first")

@@ -88,6 +88,7 @@ func (w *Writer) add(h *hands, m *stream.Message) {
 	b.messages = append(b.messages, m)
 	if m.Delivered > 1 {
 		w.metrics.redelivered.Inc()
+		w.tally.redelivered()
 	}
 	if m.IsLedger() {
 		return // stored on its own, see handle

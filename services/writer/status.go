@@ -36,6 +36,13 @@ func (t *tally) add(e stream.LedgerEntry) {
 	t.countLocked(e)
 }
 
+// redelivered counts a message that was handed out before.
+func (t *tally) redelivered() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.totals.RedeliveredTotal++
+}
+
 func (t *tally) countLocked(e stream.LedgerEntry) {
 	n := e.Events
 	e.Events = 0

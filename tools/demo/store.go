@@ -10,6 +10,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/fault"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 )
 
 // store puts the demo's rows where the writer would.
@@ -20,11 +21,15 @@ type store struct{ pool *pgxpool.Pool }
 // gate, as whoever moves the line.
 func (s *store) open(ctx context.Context, first time.Time) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `LOCK TABLE purge_gate IN EXCLUSIVE MODE`); err != nil {
+		if err := metricsdb.CloseGate(ctx, tx, 0); err != nil {
 			return err
 		}
 		var demo, history bool
-		if err := tx.QueryRow(ctx, findHistory, appNames(), first).Scan(&demo, &history); err != nil {
+		line, err := metricsdb.ReadPurgeLine(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := tx.QueryRow(ctx, findHistory, appNames(), first, line.PurgedBefore).Scan(&demo, &history); err != nil {
 			return err
 		}
 		switch {
@@ -33,20 +38,17 @@ func (s *store) open(ctx context.Context, first time.Time) error {
 		case history:
 			return fault.New(fault.Conflict, "This installation has history; a demo needs one without")
 		}
-		_, err := tx.Exec(ctx, `UPDATE purge_line SET purged_before = least(purged_before, $1), held_by = NULL, updated_at = now()`, first)
-		return err
+		return metricsdb.LowerPurgeLine(ctx, tx, first)
 	})
 }
 
 // put stores a day: rows, then the marks of their hours, as a writer does.
 func (s *store) put(ctx context.Context, day time.Time, b batch) error {
-	for _, table := range []string{"performance_metrics", "usage_events"} {
-		if _, err := s.pool.Exec(ctx, `SELECT ensure_raw_partition($1, $2::date)`, table, day); err != nil {
-			return err
-		}
+	if err := metricsdb.EnsurePartitions(ctx, s.pool, day, day); err != nil {
+		return err
 	}
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `LOCK TABLE purge_gate IN ROW SHARE MODE`); err != nil {
+		if err := metricsdb.EnterGate(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"performance_metrics"}, requestColumns, copyRequests(b.requests)); err != nil {
@@ -55,8 +57,7 @@ func (s *store) put(ctx context.Context, day time.Time, b batch) error {
 		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"usage_events"}, eventColumns, copyEvents(b.events)); err != nil {
 			return fmt.Errorf("events: %w", err)
 		}
-		_, err := tx.Exec(ctx, markDay, day)
-		return err
+		return metricsdb.MarkRange(ctx, tx, day, day.Add(24*time.Hour))
 	})
 }
 
@@ -101,13 +102,8 @@ const (
 	findHistory = `
 SELECT EXISTS (SELECT FROM aggregated_metrics WHERE app = ANY($1))
        OR EXISTS (SELECT FROM performance_metrics WHERE app = ANY($1)) OR EXISTS (SELECT FROM usage_events WHERE app = ANY($1)),
-       EXISTS (SELECT FROM aggregated_metrics WHERE time_bucket < (SELECT purged_before FROM purge_line))
-       OR EXISTS (SELECT FROM performance_metrics WHERE "timestamp" < (SELECT purged_before FROM purge_line))
-       OR EXISTS (SELECT FROM usage_events WHERE "timestamp" < (SELECT purged_before FROM purge_line))
+       EXISTS (SELECT FROM aggregated_metrics WHERE time_bucket < $3)
+       OR EXISTS (SELECT FROM performance_metrics WHERE "timestamp" < $3)
+       OR EXISTS (SELECT FROM usage_events WHERE "timestamp" < $3)
        OR EXISTS (SELECT FROM aggregated_metrics WHERE time_bucket < $2)`
-
-	markDay = `
-INSERT INTO hour_marks (time_bucket, metric_type)
-SELECT h, k FROM unnest(ARRAY['performance', 'usage']) k, generate_series($1::timestamptz, $1::timestamptz + interval '23 hours', interval '1 hour') h
-ON CONFLICT (time_bucket, metric_type) DO UPDATE SET version = hour_marks.version + 1, marked_at = now()`
 )

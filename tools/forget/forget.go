@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 )
 
@@ -106,8 +107,8 @@ UPDATE usage_events SET user_id = $2, session_id = NULL, interaction_id = NULL, 
 			return fmt.Errorf("rewrite the dictionary of users: %w", err)
 		}
 		// It shows what dead letters hold; the writer writes it again in seconds.
-		if _, err := tx.Exec(ctx, `DELETE FROM pipeline_status WHERE part = 'dead_letters'`); err != nil {
-			return fmt.Errorf("clear shown dead letters: %w", err)
+		if err := metricsdb.ForgetDeadLetters(ctx, tx); err != nil {
+			return err
 		}
 		r.Performance, r.Usage, r.InAggregates = performance.RowsAffected(), usage.RowsAffected(), numbers.RowsAffected() > 0
 		return nil

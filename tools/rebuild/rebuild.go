@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/tools/console"
 	"github.com/lakepulse/lakepulse/tools/replay"
@@ -47,8 +48,8 @@ SELECT count(*), count(*) FILTER (WHERE received_at < $1)
 // line stay.
 func Truncate(ctx context.Context, pool *pgxpool.Pool) error {
 	return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `LOCK TABLE purge_gate IN EXCLUSIVE MODE`); err != nil {
-			return fmt.Errorf("lock the purge gate: %w", err)
+		if err := metricsdb.CloseGate(ctx, tx, 0); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, `TRUNCATE performance_metrics, usage_events`); err != nil {
 			return fmt.Errorf("empty the raw tables: %w", err)

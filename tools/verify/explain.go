@@ -12,13 +12,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
 // explain finds out why the sides of a bucket differ.
 func (v *verification) explain(ctx context.Context, c *Comparison, l *logged) error {
 	rows, err := v.tx.Query(ctx, fmt.Sprintf(`SELECT id, "timestamp", received_at FROM %s
- WHERE "timestamp" >= $1 AND "timestamp" < $2 AND app = $3 AND get_byte(uuid_send(id), 15) %% $4 = $5`, tables[c.Kind]),
+ WHERE "timestamp" >= $1 AND "timestamp" < $2 AND app = $3 AND get_byte(uuid_send(id), 15) %% $4 = $5`, metricsdb.RawTable(c.Kind)),
 		later(c.Hour, v.from), c.Hour.Add(time.Hour), c.App, int64(v.parts), int64(v.part))
 	if err != nil {
 		return fmt.Errorf("list ids: %w", err)

@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/tools/console"
@@ -147,14 +148,9 @@ func later(a, b time.Time) time.Time {
 }
 
 func readPurgeLine(ctx context.Context, tx pgx.Tx, line *time.Time) error {
-	var purged *time.Time
-	if err := tx.QueryRow(ctx, `SELECT CASE WHEN isfinite(purged_before) THEN purged_before END FROM purge_line`).Scan(&purged); err != nil {
-		return fmt.Errorf("read the purge line: %w", err)
-	}
-	if purged != nil {
-		*line = purged.UTC()
-	}
-	return nil
+	read, err := metricsdb.ReadPurgeLine(ctx, tx)
+	*line = read.PurgedBefore
+	return err
 }
 
 // key is what an event is stored under.
@@ -313,7 +309,8 @@ SELECT date_bin('1 hour', "timestamp", 'epoch'), app, count(*),
 
 func (v *verification) readTables(ctx context.Context) (map[Bucket]Side, error) {
 	sides := map[Bucket]Side{}
-	for kind, table := range tables {
+	for _, kind := range event.Kinds() {
+		table := metricsdb.RawTable(kind)
 		rows, err := v.tx.Query(ctx, fmt.Sprintf(tableQuery, table), v.from, int64(v.parts), int64(v.part))
 		if err != nil {
 			return nil, fmt.Errorf("count %s: %w", table, err)
@@ -331,5 +328,3 @@ func (v *verification) readTables(ctx context.Context) (map[Bucket]Side, error) 
 	}
 	return sides, nil
 }
-
-var tables = map[event.Kind]string{event.KindPerformance: "performance_metrics", event.KindUsage: "usage_events"}

@@ -2,12 +2,12 @@ package history
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
@@ -36,17 +36,13 @@ func readCoverage(ctx context.Context, tx pgx.Tx, from, to time.Time) (*coverage
 	for _, kind := range event.Kinds() {
 		c.receipts[kind] = &aggregatedHours{hours: map[int64]int64{}, days: map[int64]int64{}}
 	}
-	var purged, stored *time.Time
-	err := tx.QueryRow(ctx, `SELECT (SELECT purged_before FROM purge_line WHERE isfinite(purged_before)),
-		(SELECT min(stored_through) FROM stream_positions WHERE isfinite(stored_through))`).Scan(&purged, &stored)
+	line, err := metricsdb.ReadPurgeLine(ctx, tx)
 	if err != nil {
-		return nil, fmt.Errorf("read purge line: %w", err)
+		return nil, err
 	}
-	if purged != nil {
-		c.purged = purged.UTC()
-	}
-	if stored != nil {
-		c.stored = stored.UTC()
+	c.purged = line.PurgedBefore
+	if c.stored, err = metricsdb.ReadStoredThrough(ctx, tx); err != nil {
+		return nil, err
 	}
 	return c, c.readReceipts(ctx, tx, from, to)
 }
