@@ -7,6 +7,7 @@ RUN cd web && npm ci --no-audit --no-fund && cd tracker && npm ci --no-audit --n
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
+COPY clients/go/go.mod clients/go/
 RUN go mod download
 COPY . .
 COPY --from=web /src/web/dist web/dist

@@ -55,6 +55,13 @@ test: test-go test-web test-python test-e2e ## Run every test: Go, web, Python, 
 test-go: need-go ## Run the Go tests, with the race detector, on real Postgres and NATS
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m ./...
+	$(MAKE) test-go-client
+
+OLDEST_GO := go1.23.12 # of the apps that import clients/go: its go.mod says so
+.PHONY: test-go-client
+test-go-client: need-go ## Run the Go client's tests, and build it with the oldest Go it supports
+	cd clients/go && $(GO) vet ./... && $(GO) test -race -timeout 5m ./...
+	cd clients/go && LAKEPULSE_APP_GO=$(OLDEST_GO) $(GO) test -count=1 -run TestAnApp .
 
 .PHONY: test-web
 test-web: web/node_modules/.installed web/tracker/node_modules/.installed ## Type-check, lint and unit-test the dashboard and the tracker
@@ -80,6 +87,7 @@ test-faults: need-go ## Kill, cut and stall everything while a client keeps its 
 .PHONY: lint
 lint: need-go web/node_modules/.installed ## Lint Go and TypeScript
 	$(GO) run $(GOLANGCI_LINT) run ./...
+	cd clients/go && $(GO) run $(GOLANGCI_LINT) run --config ../../.golangci.yml ./...
 	cd web && npm run lint
 
 .PHONY: fmt

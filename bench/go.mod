@@ -4,6 +4,8 @@ go 1.26.0
 
 replace github.com/lakepulse/lakepulse => ../
 
+replace github.com/lakepulse/lakepulse/clients/go => ../clients/go
+
 require github.com/lakepulse/lakepulse v0.0.0-00010101000000-000000000000
 
 require (
@@ -16,6 +18,7 @@ require (
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/klauspost/compress v1.20.3
+	github.com/lakepulse/lakepulse/clients/go v0.0.0
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/oapi-codegen/runtime v1.8.0

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/lakepulse/lakepulse/pkg/auth"
-	"github.com/lakepulse/lakepulse/pkg/client"
+	lakepulse "github.com/lakepulse/lakepulse/clients/go"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/ops"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
@@ -271,7 +271,7 @@ type webIn struct {
 	Log       *slog.Logger
 	Down      fx.Shutdowner
 	Fallback  http.Handler   `name:"fallback" optional:"true"`
-	Own       *client.Client `name:"own" optional:"true"`
+	Own       *lakepulse.Client `name:"own" optional:"true"`
 }
 
 // serveWeb serves every route of the target on the one public listener.
@@ -318,8 +318,8 @@ type ownIn struct {
 // newOwnClient returns the client the product measures itself with: straight
 // onto the log where there is a connection to it, over HTTP elsewhere. Without
 // either it is off.
-func newOwnClient(in ownIn) (*client.Client, error) {
-	cfg := client.Config{
+func newOwnClient(in ownIn) (*lakepulse.Client, error) {
+	cfg := lakepulse.Config{
 		App: "lakepulse", AppVersion: in.Config.Version, URL: in.Config.Collect.URL, Key: in.Config.Collect.Key,
 		Exclude: []string{"/assets/*"},
 		Logger:  in.Log,
@@ -331,7 +331,7 @@ func newOwnClient(in ownIn) (*client.Client, error) {
 		}
 		cfg.URL, cfg.Key, cfg.Sink = "", "", sink
 	}
-	c, err := client.New(cfg)
+	c, err := lakepulse.New(cfg)
 	if err != nil {
 		return nil, err
 	}

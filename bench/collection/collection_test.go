@@ -13,7 +13,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 
-	"github.com/lakepulse/lakepulse/pkg/client"
+	lakepulse "github.com/lakepulse/lakepulse/clients/go"
 )
 
 type nowhere struct{ header http.Header }
@@ -85,8 +85,8 @@ func BenchmarkOtelhttp(b *testing.B) {
 	serve(b, otelhttp.NewHandler(trivial, "bench", otelhttp.WithTracerProvider(traces), otelhttp.WithMeterProvider(metrics)))
 }
 
-func lakepulse(b *testing.B, url string) {
-	c, err := client.New(client.Config{URL: url, App: "bench"})
+func record(b *testing.B, url string) {
+	c, err := lakepulse.New(lakepulse.Config{URL: url, App: "bench"})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -101,12 +101,12 @@ func lakepulse(b *testing.B, url string) {
 func BenchmarkLakepulse(b *testing.B) {
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }))
 	b.Cleanup(srv.Close)
-	lakepulse(b, srv.URL)
+	record(b, srv.URL)
 }
 
 // BenchmarkLakepulseOutage has nobody to post to.
 func BenchmarkLakepulseOutage(b *testing.B) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	srv.Close()
-	lakepulse(b, srv.URL)
+	record(b, srv.URL)
 }

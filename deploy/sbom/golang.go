@@ -23,6 +23,9 @@ func goParts(ctx context.Context, binary string) ([]part, error) {
 		if dep.Replace != nil {
 			dep = dep.Replace
 		}
+		if strings.HasPrefix(dep.Path, "./") { // of this repository, such as the client: under our own licence
+			continue
+		}
 		modules[dep.Path] = part{ecosystem: "golang", name: dep.Path, version: dep.Version, integrity: dep.Sum}
 	}
 	dirs, err := moduleDirs(ctx, modules)

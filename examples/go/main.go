@@ -22,8 +22,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lakepulse/lakepulse/pkg/client"
-	"github.com/lakepulse/lakepulse/pkg/event"
+	lakepulse "github.com/lakepulse/lakepulse/clients/go"
 )
 
 //go:embed page.html
@@ -42,7 +41,7 @@ func run(log *slog.Logger) error {
 	defer stop()
 
 	cfg := configuration(log)
-	lp, err := client.New(cfg)
+	lp, err := lakepulse.New(cfg)
 	if err != nil {
 		return err
 	}
@@ -66,8 +65,8 @@ func run(log *slog.Logger) error {
 
 // configuration reads the environment. At one's desk nobody is signed in and a
 // standalone needs no key; in Databricks Apps the proxy names the user.
-func configuration(log *slog.Logger) client.Config {
-	cfg := client.FromEnv()
+func configuration(log *slog.Logger) lakepulse.Config {
+	cfg := lakepulse.FromEnv()
 	cfg.URL = cmp.Or(cfg.URL, "http://127.0.0.1:8080")
 	cfg.AppVersion = cmp.Or(cfg.AppVersion, "1.0.0")
 	cfg.Exclude = []string{"/tracker.js", "/favicon.ico"}
@@ -81,14 +80,14 @@ func configuration(log *slog.Logger) client.Config {
 
 var orders = map[int]string{1: "tea", 2: "coffee", 3: "sugar"}
 
-func routes(lp *client.Client, collector string) http.Handler {
+func routes(lp *lakepulse.Client, collector string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(page) // the browser may have left
 	})
 	mux.Handle("GET /tracker.js", tracker(collector))
-	mux.Handle("/api/v1/metrics/", lp.Relay(client.RelayConfig{})) // the page's events, on the shop's own origin
+	mux.Handle("/api/v1/metrics/", lp.Relay(lakepulse.RelayConfig{})) // the page's events, on the shop's own origin
 
 	mux.HandleFunc("GET /api/orders", func(w http.ResponseWriter, _ *http.Request) {
 		time.Sleep(5*time.Millisecond + rand.N(75*time.Millisecond)) //nolint:gosec // a request that takes its time
@@ -103,8 +102,8 @@ func routes(lp *client.Client, collector string) http.Handler {
 		answer(w, orders[id])
 	})
 	mux.HandleFunc("POST /api/reports", func(w http.ResponseWriter, r *http.Request) {
-		err := lp.Track(r, client.UsageEvent{
-			EventType: event.TypeQueryExecuted, UserID: "report@example.com", Metadata: map[string]any{"rows": len(orders)},
+		err := lp.Track(r, lakepulse.UsageEvent{
+			EventType: lakepulse.TypeQueryExecuted, UserID: "report@example.com", Metadata: map[string]any{"rows": len(orders)},
 		})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/lakepulse/lakepulse/pkg/client"
+	lakepulse "github.com/lakepulse/lakepulse/clients/go"
 )
 
 // collector is a stand-in that keeps the bodies it gets.
@@ -44,7 +44,7 @@ func TestTheShop(t *testing.T) {
 	t.Setenv("LAKEPULSE_API_KEY", "")
 	cfg := configuration(nil)
 	cfg.NoGzip = true
-	lp, err := client.New(cfg)
+	lp, err := lakepulse.New(cfg)
 	require.NoError(t, err)
 	h := lp.Middleware(routes(lp, cfg.URL))
 	ask := func(method, path, body string) *httptest.ResponseRecorder {

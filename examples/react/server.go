@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lakepulse/lakepulse/pkg/client"
+	lakepulse "github.com/lakepulse/lakepulse/clients/go"
 )
 
 func main() {
@@ -31,7 +31,7 @@ func run(log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	lp, err := client.New(configuration(log))
+	lp, err := lakepulse.New(configuration(log))
 	if err != nil {
 		return err
 	}
@@ -53,8 +53,8 @@ func run(log *slog.Logger) error {
 
 // configuration reads the environment. At one's desk nobody is signed in and a
 // standalone needs no key; in Databricks Apps the proxy names the user.
-func configuration(log *slog.Logger) client.Config {
-	cfg := client.FromEnv()
+func configuration(log *slog.Logger) lakepulse.Config {
+	cfg := lakepulse.FromEnv()
 	cfg.URL = cmp.Or(cfg.URL, "http://127.0.0.1:8080")
 	cfg.AppVersion = cmp.Or(cfg.AppVersion, "1.0.0")
 	cfg.Exclude = []string{"/assets/*"}
@@ -68,9 +68,9 @@ func configuration(log *slog.Logger) client.Config {
 
 var orders = map[string]string{"1": "tea", "2": "coffee", "3": "sugar"}
 
-func routes(lp *client.Client, page fs.FS) http.Handler {
+func routes(lp *lakepulse.Client, page fs.FS) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/v1/metrics/", lp.Relay(client.RelayConfig{})) // the page's events, on the shop's own origin
+	mux.Handle("/api/v1/metrics/", lp.Relay(lakepulse.RelayConfig{})) // the page's events, on the shop's own origin
 	mux.HandleFunc("GET /api/orders", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, len(orders), "orders") // the browser may have left
 	})

@@ -16,7 +16,7 @@ func TestGuaranteesNameTheirTests(t *testing.T) {
 	const root = "../.."
 	page, err := os.ReadFile(filepath.Join(root, "docs", "guarantees.md"))
 	require.NoError(t, err)
-	named := regexp.MustCompile("`((?:pkg|services|tools|cli)/[a-z/]+): (Test\\w+)`").FindAllSubmatch(page, -1)
+	named := regexp.MustCompile("`((?:pkg|services|tools|cli|clients)/[a-z/]+): (Test\\w+)`").FindAllSubmatch(page, -1)
 	require.Greater(t, len(named), 20)
 	for _, n := range named {
 		folder, name := string(n[1]), string(n[2])

@@ -12,7 +12,7 @@ import (
 	resource "go.opentelemetry.io/proto/otlp/resource/v1"
 	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 
-	"github.com/lakepulse/lakepulse/pkg/client"
+	"github.com/lakepulse/lakepulse/clients/go/rules"
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
@@ -60,7 +60,7 @@ func (f source) performance(s *trace.Span) (event.Performance, bool) {
 		method = original
 	}
 	path := pathOf(a)
-	if client.Excluded(path) {
+	if rules.Excluded(path) {
 		return event.Performance{}, false
 	}
 	took := int64(s.GetEndTimeUnixNano() - s.GetStartTimeUnixNano()) // wraps to below zero when time ran backwards
@@ -68,7 +68,7 @@ func (f source) performance(s *trace.Span) (event.Performance, bool) {
 		ID:        uuid.NewSHA1(spanIDs, append(append([]byte(nil), s.GetTraceId()...), s.GetSpanId()...)),
 		Timestamp: time.Unix(0, int64(s.GetStartTimeUnixNano())), // a time beyond the range is refused as such
 		App:       f.app,
-		Endpoint:  cmp.Or(a.text("http.route"), client.ReducePath(path), s.GetName()), Method: method,
+		Endpoint:  cmp.Or(a.text("http.route"), rules.ReducePath(path), s.GetName()), Method: method,
 		StatusCode: statusOf(a, s), ResponseTimeMS: float64(took) / 1e6,
 		TraceID: hex.EncodeToString(s.GetTraceId()),
 	}

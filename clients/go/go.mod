@@ -1,0 +1,3 @@
+module github.com/lakepulse/lakepulse/clients/go
+
+go 1.23
