@@ -8,6 +8,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/bench/report"
 	"github.com/lakepulse/lakepulse/bench/rig"
+	"github.com/lakepulse/lakepulse/pkg/retry"
 )
 
 // footprint: what standalone costs while nothing happens. It brings its own
@@ -55,14 +56,14 @@ func (b *bench) footprint(ctx context.Context) error {
 // idle looks at a standalone nobody asks anything of.
 func (b *bench) idle(ctx context.Context, p *rig.Process) error {
 	settle, watch := time.Duration(b.pick(3, 15))*time.Second, time.Duration(b.pick(5, 30))*time.Second
-	if err := pause(ctx, settle); err != nil {
+	if err := retry.Sleep(ctx, settle); err != nil {
 		return err
 	}
 	before, err := rig.One(p.PID())
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, watch); err != nil {
+	if err := retry.Sleep(ctx, watch); err != nil {
 		return err
 	}
 	after, err := rig.One(p.PID())
@@ -72,13 +73,4 @@ func (b *bench) idle(ctx context.Context, p *rig.Process) error {
 	b.report.Add("idle memory without Postgres", "MB", float64(after.RSS)/1e6)
 	b.report.Add("idle CPU without Postgres", "% of a core", 100*(after.CPU-before.CPU)/watch.Seconds())
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/bench/load"
 	"github.com/lakepulse/lakepulse/bench/report"
+	"github.com/lakepulse/lakepulse/pkg/retry"
 )
 
 const (
@@ -63,7 +64,7 @@ func probes(ctx context.Context, base string, round, seconds int) ([]time.Durati
 	waits := make([]time.Duration, n)
 	g, ctx := errgroup.WithContext(ctx)
 	for i := range n {
-		if err := pause(ctx, probeEvery); err != nil {
+		if err := retry.Sleep(ctx, probeEvery); err != nil {
 			return nil, errors.Join(err, g.Wait())
 		}
 		g.Go(func() (err error) {
@@ -98,7 +99,7 @@ func probe(ctx context.Context, base, user string) (time.Duration, error) {
 		if time.Since(accepted) > 30*time.Second {
 			return 0, fmt.Errorf("the event of %s is not visible after 30 s", user)
 		}
-		if err := pause(ctx, probePoll); err != nil {
+		if err := retry.Sleep(ctx, probePoll); err != nil {
 			return 0, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lakepulse/lakepulse/bench/rig"
+	"github.com/lakepulse/lakepulse/pkg/retry"
 )
 
 const (
@@ -24,7 +25,7 @@ func (b *bench) quiet(ctx context.Context, pid int) error {
 		if err != nil {
 			return err
 		}
-		if err := pause(ctx, quietFor); err != nil {
+		if err := retry.Sleep(ctx, quietFor); err != nil {
 			return err
 		}
 		after, err := b.spent(pid)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/embedded"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/retry"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
@@ -85,6 +86,9 @@ func startDatabase(lc fx.Lifecycle, cfg Config, log *slog.Logger, _ dataLock) (e
 	return embeddedDatabase{server}, nil
 }
 
+// restartDelay is the time between attempts to start the embedded Postgres again.
+const restartDelay = 2 * time.Second
+
 // watchDatabase starts the database again when it ends by itself, as any
 // supervisor would: meanwhile the events wait in the log. The returned function
 // ends the watch.
@@ -104,10 +108,7 @@ func watchDatabase(server *embedded.Postgres, log *slog.Logger) (stop func()) {
 			log.Error("the embedded Postgres ended by itself, starting it again")
 			if err := server.Restart(ctx); err != nil && ctx.Err() == nil {
 				log.Error("the embedded Postgres does not start, trying again", "error", err)
-				select {
-				case <-ctx.Done():
-				case <-time.After(2 * time.Second):
-				}
+				_ = retry.Sleep(ctx, restartDelay) // an ended context ends the loop above
 			}
 		}
 	})

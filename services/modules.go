@@ -21,6 +21,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/ops"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/retry"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/services/ingest"
 	dist "github.com/lakepulse/lakepulse/web"
@@ -215,7 +216,7 @@ func untilDone(log *slog.Logger, what string, patience time.Duration, work func(
 			log.Warn(what+" not ready, trying on", "error", err)
 			go func() {
 				defer close(finished)
-				retry(ctx, log, what, work)
+				retryUntilDone(ctx, log, what, work)
 			}()
 			return nil
 		},
@@ -231,21 +232,25 @@ func untilDone(log *slog.Logger, what string, patience time.Duration, work func(
 	}
 }
 
-func retry(ctx context.Context, log *slog.Logger, what string, work func(context.Context) error) {
-	for pause := 250 * time.Millisecond; ; pause = min(2*pause, 15*time.Second) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-		attempt, done := context.WithTimeout(ctx, 2*time.Minute)
-		err := work(attempt)
-		done()
-		if err == nil {
-			log.Info(what + " ready")
-			return
-		}
+// startBackoff is the schedule of attempts at a part that was away at the start.
+var startBackoff = retry.Backoff{First: 250 * time.Millisecond, Max: 15 * time.Second}
+
+// retryUntilDone runs work until it succeeds or ctx ends.
+func retryUntilDone(ctx context.Context, log *slog.Logger, what string, work func(context.Context) error) {
+	always := func(err error) bool {
 		log.Debug(what+" still not ready", "error", err)
+		return true
+	}
+	if startBackoff.Wait(ctx, 0) != nil {
+		return
+	}
+	err := startBackoff.Do(ctx, always, func(int) error {
+		attempt, done := context.WithTimeout(ctx, 2*time.Minute)
+		defer done()
+		return work(attempt)
+	})
+	if err == nil {
+		log.Info(what + " ready")
 	}
 }
 

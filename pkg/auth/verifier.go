@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakepulse/lakepulse/pkg/fault"
+	"github.com/lakepulse/lakepulse/pkg/retry"
 )
 
 const (
@@ -112,9 +113,7 @@ func (v *Verifier) run(ctx context.Context) {
 			level = slog.LevelWarn
 		}
 		v.logger.Log(ctx, level, "watch of the API keys broke, beginning again", "error", err)
-		select {
-		case <-time.After(v.retry):
-		case <-ctx.Done():
+		if retry.Sleep(ctx, v.retry) != nil {
 			return
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/lakepulse/lakepulse/pkg/retry"
 )
 
 const (
@@ -48,7 +50,7 @@ func (p *Postgres) start(ctx context.Context) error {
 			// somebody took the port between choosing and binding
 		case strings.Contains(err.Error(), "shared memory block") && ctx.Err() == nil:
 			// Backends of a killed postmaster are about to notice its death.
-			if err := pause(ctx, 5*pollInterval); err != nil {
+			if err := retry.Sleep(ctx, 5*pollInterval); err != nil {
 				return err
 			}
 		default:
@@ -169,16 +171,4 @@ func (r *run) drainLog() {
 	}
 	closeQuietly(r.pipe)
 	<-r.log.done
-}
-
-// pause waits, or ends early with ctx's error.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

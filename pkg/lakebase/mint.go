@@ -122,12 +122,13 @@ func fromWorkspace(ctx context.Context, api *client.DatabricksClient) (token, er
 	return token{text: got.AccessToken, expiry: got.Expiry}, nil
 }
 
-// hopeless reports a refusal that asking again does not cure.
-func hopeless(err error) bool {
+// worthRetrying reports whether asking again may succeed. A bad request, refused
+// credentials, a missing right and a missing endpoint stay refused.
+func worthRetrying(err error) bool {
 	for _, refusal := range []error{apierr.ErrBadRequest, apierr.ErrUnauthenticated, apierr.ErrPermissionDenied, apierr.ErrNotFound} {
 		if errors.Is(err, refusal) {
-			return true
+			return false
 		}
 	}
-	return false
+	return true
 }

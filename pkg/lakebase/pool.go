@@ -4,12 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lakepulse/lakepulse/pkg/postgres"
 )
 
 // connectTimeout covers a compute that wakes from zero.
@@ -59,7 +60,7 @@ func Apply(pc *pgxpool.Config, creds Credentials, cfg Config) {
 // its expiry it should: a role made anew, a revoked grant, a clock that is wrong.
 func forgetRefused(f forgetter, password string, next pgconn.PgErrorHandler) pgconn.PgErrorHandler {
 	return func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
-		if err.Code == "28P01" || err.Code == "28000" {
+		if postgres.LoginRefused(err) {
 			f.Forget(password)
 		}
 		return next(conn, err) // never nil in a parsed configuration
@@ -81,11 +82,4 @@ func secure(cc *pgx.ConnConfig, mode string) {
 	default:
 		cc.TLSConfig = &tls.Config{ServerName: cc.Host, MinVersion: tls.VersionTLS12, RootCAs: roots}
 	}
-}
-
-// Refused reports whether err is Postgres refusing a login. The token has been
-// forgotten by then, so that trying once more is worth it.
-func Refused(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (pg.Code == "28P01" || pg.Code == "28000")
 }

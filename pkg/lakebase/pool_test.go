@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
 	"github.com/lakepulse/lakepulse/pkg/testkit/workspacetest"
 )
@@ -119,7 +120,7 @@ func TestRoleRotates(t *testing.T) {
 	require.NoError(t, query(t.Context(), b.pool), "open connections are not touched")
 	b.pool.Reset()
 	err := query(t.Context(), b.pool)
-	require.True(t, Refused(err), "one login finds out: %v", err)
+	require.True(t, postgres.LoginRefused(err), "one login finds out: %v", err)
 	require.NoError(t, query(t.Context(), b.pool), "the refused token was forgotten")
 	require.Equal(t, 2, b.workspace.Minted())
 }

@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
+
+	"github.com/lakepulse/lakepulse/pkg/retry"
 )
 
-const (
-	retryLeast = 250 * time.Millisecond
-	retryMost  = 4 * time.Second
-)
+// mintBackoff is the schedule of attempts to get a token; Config.Timeout ends them.
+var mintBackoff = retry.Backoff{First: 250 * time.Millisecond, Max: 4 * time.Second}
 
 // Credentials gives the password of a new connection. Safe for concurrent use.
 type Credentials interface {
@@ -99,21 +99,16 @@ func (s *Source) Forget(text string) {
 func (s *Source) refresh(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
-	var err error
-	for try := 0; ; try++ {
-		var t token
-		if t, err = s.mint(ctx); err == nil {
-			return s.keep(t), nil
-		}
-		if hopeless(err) {
-			break
-		}
-		if pause(ctx, min(retryMost, retryLeast<<min(try, 10))) != nil {
-			break
-		}
+	var fresh token
+	err := mintBackoff.Do(ctx, worthRetrying, func(int) (err error) {
+		fresh, err = s.mint(ctx)
+		return err
+	})
+	if err != nil {
+		s.logger.Warn("no new database token", "error", err)
+		return "", fmt.Errorf("database token: %w", err)
 	}
-	s.logger.Warn("no new database token", "error", err)
-	return "", fmt.Errorf("database token: %w", err)
+	return s.keep(fresh), nil
 }
 
 func (s *Source) keep(t token) string {
@@ -128,15 +123,4 @@ func (s *Source) keep(t token) string {
 	s.mu.Unlock()
 	s.logger.Debug("new database token", "expires", t.expiry)
 	return t.text
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

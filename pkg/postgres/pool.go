@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/lakepulse/lakepulse/pkg/retry"
 )
 
 // Schema is the schema all of Lakepulse's tables live in.
@@ -75,6 +78,9 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	params := pc.ConnConfig.RuntimeParams
 	params["search_path"] = Schema
 	params["timezone"] = "UTC"
+	// Without it a session takes the database's encoding, and a database that is not
+	// UTF8 would store our bytes as other letters instead of refusing them.
+	params["client_encoding"] = "UTF8"
 	// Compiling a plan takes longer than any statement of ours runs; one wrong
 	// estimate of rows is enough to make Postgres do it.
 	params["jit"] = "off"
@@ -86,7 +92,19 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 			return nil, err
 		}
 	}
+	closeFaultySessions(pc)
 	return pc, nil
+}
+
+// closeFaultySessions closes a connection whose session state caused an error, so that
+// the next attempt gets a fresh one. Otherwise the pool would hand the same session out
+// again, for as long as an hour after the cause is gone.
+func closeFaultySessions(pc *pgxpool.Config) {
+	next := pc.ConnConfig.OnPgError // never nil in a parsed configuration
+	pc.ConnConfig.OnPgError = func(conn *pgconn.PgConn, err *pgconn.PgError) bool {
+		keep := next(conn, err)
+		return keep && !SessionAtFault(err)
+	}
 }
 
 // Snapshot runs f in a read-only REPEATABLE READ transaction: everything it
@@ -96,18 +114,20 @@ func Snapshot(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) err
 	return pgx.BeginTxFunc(ctx, pool, opts, f)
 }
 
-// Serializable runs f in a SERIALIZABLE transaction and runs it again, up to
-// ten times with growing pauses, when Postgres ends it for a clash with another.
-// f must therefore have no effect outside the transaction.
+// ConflictBackoff is the schedule for transactions that ended in a Conflict.
+var ConflictBackoff = retry.Backoff{First: 5 * time.Millisecond, Max: time.Second}
+
+// Serializable runs f in a SERIALIZABLE transaction. After a Conflict it runs f again,
+// at most ten times in all, so f must have no effect outside the transaction.
 func Serializable(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) error {
 	const attempts = 10
 	var err error
-	for try := range attempts {
+	for attempt := range attempts {
 		err = pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.Serializable}, f)
-		if Classify(err) != Clash {
+		if Classify(err) != Conflict {
 			return err
 		}
-		if err := pause(ctx, backoff(try, 5*time.Millisecond, time.Second)); err != nil {
+		if err := ConflictBackoff.Wait(ctx, attempt); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -113,34 +112,6 @@ func TestSerializable(t *testing.T) {
 		require.NoError(t, pool.QueryRow(ctx, `SELECT n FROM counter`).Scan(&n))
 		require.Equal(t, cap(results), n)
 	})
-}
-
-func TestClassify(t *testing.T) {
-	t.Parallel()
-	pool := open(t, testkit.Database(t))
-	ctx := t.Context()
-	exec := func(sql string) error {
-		_, err := pool.Exec(ctx, sql)
-		return err
-	}
-	const row = `INSERT INTO performance_metrics (id, "timestamp", received_at, app, endpoint, method, status_code, response_time_ms) VALUES `
-	cases := map[string]struct {
-		err  error
-		want postgres.Verdict
-	}{
-		"no error":                     {nil, postgres.Fine},
-		"a value out of range":         {exec(`SELECT 70000::smallint`), postgres.Content},
-		"a constraint":                 {exec(`INSERT INTO hour_marks VALUES (now(), 'nonsense')`), postgres.Content},
-		"a day without partition":      {exec(row + `(gen_random_uuid(), '1999-01-01', now(), 'a', '/', 'GET', 200, 1)`), postgres.NoPartition},
-		"a missing table":              {exec(`SELECT * FROM nowhere`), postgres.Outage},
-		"a connection that is refused": {errors.New("dial tcp: refused"), postgres.Outage},
-		"a deadline":                   {context.DeadlineExceeded, postgres.Outage},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, postgres.Classify(c.err), "%v", c.err)
-		})
-	}
 }
 
 func TestOpen(t *testing.T) {

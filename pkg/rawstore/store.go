@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/metricsdb"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
 )
 
 // Rows are events on their way into the tables.
@@ -48,7 +49,7 @@ func New(pool *pgxpool.Pool, afterInsert func()) *Store {
 func (s *Store) Put(ctx context.Context, r Rows) (Outcome, error) {
 	if !s.repeats.Load() {
 		out, err := s.put(ctx, r, (*transaction).copyNew)
-		if !repeated(err) {
+		if !postgres.IsDuplicate(err) {
 			return out, err
 		}
 		s.repeats.Store(true)

@@ -164,10 +164,3 @@ func (t *transaction) insertInto(ctx context.Context, to rawTable, r Rows) error
 	t.out.Duplicate += to.rows(r) - stored
 	return nil
 }
-
-// repeated reports whether a copy ended because a row was there already.
-func repeated(err error) bool {
-	const uniqueViolation = "23505"
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == uniqueViolation
-}

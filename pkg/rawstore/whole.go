@@ -32,13 +32,13 @@ func (s *Store) PutAll(ctx context.Context, r Rows, refused func(Rows, error)) (
 	for made := false; ; {
 		out, err := s.Put(ctx, r)
 		switch postgres.Classify(err) {
-		case postgres.Fine:
+		case postgres.NoError:
 			return out, nil
-		case postgres.Clash:
+		case postgres.Conflict:
 			if ctx.Err() == nil {
 				continue
 			}
-		case postgres.NoPartition:
+		case postgres.MissingPartition:
 			if !made {
 				if made = true; s.EnsureFor(ctx, r) == nil {
 					continue

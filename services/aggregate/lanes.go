@@ -136,7 +136,7 @@ func (w *work) attempt(ctx context.Context, size *jobSize, job hoursJob) error {
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case away(err):
+		case unreachableDatabase(err):
 			return err
 		case len(job.starts) == 1:
 			w.failed(ctx, hour{Kind: job.kind, Start: job.starts[0]}, err)
@@ -223,19 +223,19 @@ func (w *work) retry(ctx context.Context, clashes int, turn func(attempt int) fu
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
-		case postgres.Classify(err) == postgres.Clash:
+		case postgres.Classify(err) == postgres.Conflict:
 			w.metrics.clashes.Inc()
 			if clashed++; clashed >= clashes {
 				return fmt.Errorf("gave up after %d clashes with writers or other runs: %w", clashes, err)
 			}
-		case away(err):
+		case unreachableDatabase(err):
 			if lost++; lost >= losses {
 				return err
 			}
 		default:
 			return err
 		}
-		if err := pause(ctx, jitter(clashed+3*lost)); err != nil {
+		if err := postgres.ConflictBackoff.Wait(ctx, clashed+3*lost); err != nil {
 			return err
 		}
 	}

@@ -2,14 +2,13 @@ package aggregate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/lakepulse/lakepulse/pkg/metricsdb"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
 )
 
 // purge deletes raw rows that have outlived their time, hour by hour from the
@@ -28,7 +27,7 @@ func (w *work) purge(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case away(err):
+		case unreachableDatabase(err):
 			return err
 		case err != nil:
 			w.purgeFailed(ctx, step, err)
@@ -69,7 +68,7 @@ func (w *work) purged(ctx context.Context, step purgeStep) {
 // purgeFailed notes why the line stops here. A gate that could not be closed in
 // time is no failure: a writer's transaction was long, and the next run tries.
 func (w *work) purgeFailed(ctx context.Context, step purgeStep, err error) {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == codeLockTimeout {
+	if postgres.LockTimedOut(err) {
 		w.log.Warn("aggregate: writers did not make way for the purge in time", "correlation_id", w.run.CorrelationID)
 		w.note(ctx, func(r *Run) {
 			r.HeldBy = "a transaction of a writer that did not end in time; the next run tries again"
@@ -82,21 +81,19 @@ func (w *work) purgeFailed(ctx context.Context, step purgeStep, err error) {
 		if !step.hour.IsZero() {
 			at = "the hour " + step.hour.Format(time.RFC3339)
 		}
-		r.HeldBy = fmt.Sprintf("%s: %s", at, explain(err))
+		r.HeldBy = fmt.Sprintf("%s: %s", at, postgres.Describe(err))
 		for _, f := range r.Failures { // it failed to aggregate before it failed here: one failure
 			if f.TimeBucket != nil && f.TimeBucket.Equal(step.hour) {
 				return
 			}
 		}
-		f := Failure{Message: "purge: " + explain(err)}
+		f := Failure{Message: "purge: " + postgres.Describe(err)}
 		if !step.hour.IsZero() {
 			f.TimeBucket = &step.hour
 		}
 		r.Fail(f)
 	})
 }
-
-const codeLockTimeout = "55P03"
 
 // reportBelow says so when raw rows lie below the purge line. They are in no
 // aggregate, so nothing here deletes them; they keep their partition.
@@ -127,7 +124,7 @@ func (w *work) dropPartitions(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case away(err):
+		case unreachableDatabase(err):
 			return err
 		case err != nil:
 			w.log.Info("aggregate: partition kept for now", "table", p.Table, "day", p.Day.Format(time.DateOnly), "error", err)

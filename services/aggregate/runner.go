@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lakepulse/lakepulse/pkg/metricsdb"
+	"github.com/lakepulse/lakepulse/pkg/retry"
 )
 
 // Params are what a runner is made of.
@@ -130,12 +131,12 @@ func (r *Runner) lease(ctx context.Context, id uuid.UUID, unattended bool) error
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && (unattended || time.Since(start) > patience || !away(err)):
+		case err != nil && (unattended || time.Since(start) > patience || !unreachableDatabase(err)):
 			return unreachable(err)
 		case err == nil && unattended:
 			return ErrBusy
 		}
-		if err := pause(ctx, leasePoll); err != nil {
+		if err := retry.Sleep(ctx, leasePoll); err != nil {
 			return err
 		}
 	}
@@ -172,7 +173,7 @@ func (r *Runner) renew(ctx context.Context, id uuid.UUID) (stop func()) {
 }
 
 func unreachable(err error) error {
-	if away(err) {
+	if unreachableDatabase(err) {
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/pkg/metricsdb"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
 )
 
 // work is one run under way.
@@ -132,14 +133,14 @@ func (w *work) sumDays(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case away(err):
+		case unreachableDatabase(err):
 			return err
 		case err != nil:
 			// The hours answer in the day's place: slower, not wrong.
 			w.log.Error("aggregate: day not summed up", "kind", d.kind, "day", d.start.Format(time.DateOnly), "error", err,
 				"correlation_id", w.run.CorrelationID)
 			w.note(ctx, func(r *Run) {
-				r.Fail(Failure{Kind: d.kind, Message: fmt.Sprintf("day %s not summed up: %s", d.start.Format(time.DateOnly), explain(err))})
+				r.Fail(Failure{Kind: d.kind, Message: fmt.Sprintf("day %s not summed up: %s", d.start.Format(time.DateOnly), postgres.Describe(err))})
 			})
 		}
 	}
@@ -150,7 +151,7 @@ func (w *work) sumDays(ctx context.Context) error {
 func (w *work) failed(ctx context.Context, h hour, err error) {
 	w.log.Error("aggregate: hour failed, the others go on", "hour", h.String(), "error", err, "correlation_id", w.run.CorrelationID)
 	w.metrics.hours.WithLabelValues("failed").Inc()
-	w.note(ctx, func(r *Run) { r.Fail(Failure{TimeBucket: &h.Start, Kind: h.Kind, Message: explain(err)}) })
+	w.note(ctx, func(r *Run) { r.Fail(Failure{TimeBucket: &h.Start, Kind: h.Kind, Message: postgres.Describe(err)}) })
 }
 
 // note changes the run, tells whoever watches, and now and then the database.
@@ -176,7 +177,7 @@ func (w *work) finish(ctx context.Context, err error) {
 	finished := w.now().UTC()
 	w.run.FinishedAt = &finished
 	if err != nil {
-		message := explain(err)
+		message := postgres.Describe(err)
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			message = "stopped before its end; the next run goes on where this one stood"
 		}

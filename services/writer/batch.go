@@ -155,17 +155,17 @@ func (w *Writer) keep(b *batch, r rawstore.Rows) (rawstore.Outcome, error) {
 	for try := 0; ; try++ {
 		out, err := w.attempt(r)
 		switch postgres.Classify(err) {
-		case postgres.Fine:
+		case postgres.NoError:
 			w.recovered()
 			return out, nil
 		case postgres.Content:
 			return w.isolate(b, r, err)
-		case postgres.Clash:
+		case postgres.Conflict:
 			if !w.sleep(time.Duration(min(try+1, 20)) * 5 * time.Millisecond) {
 				return rawstore.Outcome{}, err
 			}
 			continue
-		case postgres.NoPartition:
+		case postgres.MissingPartition:
 			if err = w.makePartitions(r); err == nil {
 				continue
 			}

@@ -2,15 +2,12 @@ package writer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
+	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
@@ -29,7 +26,7 @@ func (w *Writer) waitOut(try int, cause error) error {
 	defer deadline.Stop()
 	probe := time.NewTicker(w.cfg.ProbeEvery)
 	defer probe.Stop()
-	for away := unanswered(cause); ; {
+	for away := postgres.EndsWithProbe(cause); ; {
 		select {
 		case <-deadline.C:
 			return nil
@@ -45,18 +42,10 @@ func (w *Writer) waitOut(try int, cause error) error {
 	}
 }
 
-// unanswered reports whether an attempt failed for want of a database that
-// answers, so that one which does is reason enough for the next attempt. A
-// database that answered with a refusal is given its time.
-func unanswered(err error) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return !ok || strings.HasPrefix(pg.Code, "57P") // shutting down, starting up, terminated
-}
-
 func (w *Writer) probe() error {
 	ctx, cancel := context.WithTimeout(w.ctx, 5*time.Second)
 	defer cancel()
-	return w.store.pool.Ping(ctx)
+	return postgres.Probe(ctx, w.store.pool)
 }
 
 func (w *Writer) recovered() {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/retry"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
@@ -152,6 +153,9 @@ func (w *rewriter) rewrite(raw *jetstream.RawStreamMsg) (events int, without []b
 	return events, b.Encode(nil)
 }
 
+// storedPoll is the time between looks at the writers' position.
+const storedPoll = 100 * time.Millisecond
+
 // awaitStored waits until writers have stored everything up to a sequence: only
 // then no message with the old name is in anybody's hands.
 func awaitStored(ctx context.Context, p Params, last uint64) error {
@@ -165,10 +169,8 @@ func awaitStored(ctx context.Context, p Params, last uint64) error {
 		if err == nil && (position.Sequence >= last || position.Waiting == 0) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
+		if retry.Sleep(ctx, storedPoll) != nil {
 			return fmt.Errorf("the writers have not stored the log up to message %d yet; the log is rewritten, run this again for the database", last)
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
