@@ -16,8 +16,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/fx"
 
-	"github.com/lakepulse/lakepulse/pkg/auth"
 	lakepulse "github.com/lakepulse/lakepulse/clients/go"
+	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/ops"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
@@ -275,7 +275,7 @@ type webIn struct {
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
 	Down      fx.Shutdowner
-	Fallback  http.Handler   `name:"fallback" optional:"true"`
+	Fallback  http.Handler      `name:"fallback" optional:"true"`
 	Own       *lakepulse.Client `name:"own" optional:"true"`
 }
 
