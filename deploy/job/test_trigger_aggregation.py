@@ -46,6 +46,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
         self.answers: dict[str, list[tuple[int, Any]]] = {}
         self.seen: list[tuple[str, str, str]] = []
+        self.correlation_ids: list[str] = []
         self.forms: list[dict[str, str]] = []
         self.exchange_status = 200
         self.accepted = {EXCHANGED, STORED}
@@ -81,9 +82,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         self.server.seen.append((self.command, self.path, token))
+        correlation_id = self.headers.get("X-Correlation-ID")
+        if correlation_id:
+            self.server.correlation_ids.append(correlation_id)
         status, answer = self.decide(body, token)
         data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
         self.send_response(status)
+        if correlation_id:
+            self.send_header("X-Correlation-ID", correlation_id)
         if 300 <= status < 400:
             self.send_header("Location", self.server.url + "/login")
         lost = 1000 if answer == "LOST" else 0  # announced, but never sent
@@ -245,6 +251,22 @@ class TriggerTest(unittest.TestCase):
         self.assertEqual(trigger.main(["--app", "lake pulse"], self.client, self.clock), trigger.EXIT_DONE)
         self.assertEqual(self.server.seen[0], ("GET", "/api/2.0/apps/lake%20pulse", AMBIENT))
         self.assertEqual(self.server.forms[0]["audience"], "looked-up-audience")
+
+    def test_the_correlation_id_is_printed_whatever_happens(self) -> None:
+        logging.disable(logging.NOTSET)
+        for answers, level in (
+            ([(202, run("done"))], "INFO"),
+            ([(202, run("failed"))], "ERROR"),
+            ([(503, {}), (202, run("done"))], "INFO"),
+            ([(403, {"error": "forbidden"})], "ERROR"),
+            ([(503, {})], "ERROR"),
+        ):
+            with self.subTest(answers), self.assertLogs(trigger.log, "INFO") as logged:
+                self.server.answer("POST", trigger.RUNS, *answers)
+                self.main("--timeout", "30")
+            last = [r.getMessage() for r in logged.records if r.levelname == level][-1]
+            self.assertIn(self.server.correlation_ids[-1], last)
+            self.assertTrue(any(self.server.correlation_ids[-1] in r.getMessage() for r in logged.records[:1]))
 
     def test_nobody_listening_is_failure(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as unused:

@@ -11,7 +11,8 @@ done:
 The work is done in the app: a request through the Apps proxy may take 120 s at
 most, so the run is started with one call and asked after with others. Both may be
 repeated: the app answers with the run that is already waiting or working instead
-of starting a second one.
+of starting a second one. All calls of one start carry one correlation id; it is
+printed, and stands in the app's log beside what the app did.
 
 The token: inside a job the ambient credentials are not accepted by the front door
 of an app, and are exchanged for a token of the app's audience. Where the workspace
@@ -50,8 +51,9 @@ REQUEST_TIMEOUT = 120.0  # the proxy's own
 class Refused(Exception):
     """An answer that asking again does not change."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status}: {message}")
+    def __init__(self, status: int, message: str, correlation_id: str = "") -> None:
+        found = f" (correlation id {correlation_id})" if correlation_id else ""
+        super().__init__(f"{status}: {message}{found}")
         self.status = status
 
 
@@ -78,7 +80,9 @@ def call(method: str, url: str, headers: dict[str, str], data: bytes | None = No
     except urllib.error.HTTPError as error:
         with error:
             status = 401 if 300 <= error.code < 400 else error.code
-            raise Refused(status, error.read(2000).decode("utf-8", "replace")) from None
+            answered = error.headers.get("X-Correlation-ID") or error.headers.get("X-Request-ID") or ""
+            sent = headers.get("X-Correlation-ID", "")
+            raise Refused(status, error.read(2000).decode("utf-8", "replace"), answered or sent) from None
     except http.client.HTTPException as error:
         # The connection ended within the answer: as good as none.
         raise ConnectionError(repr(error)) from error
@@ -86,7 +90,7 @@ def call(method: str, url: str, headers: dict[str, str], data: bytes | None = No
         return json.loads(body)
     except ValueError:
         # A page of the proxy or a sign-in form, with status 200.
-        raise Refused(502, "the answer is not JSON") from None
+        raise Refused(502, "the answer is not JSON", headers.get("X-Correlation-ID", "")) from None
 
 
 class Token:
@@ -165,7 +169,8 @@ class App:
         self._token = token
         self._deadline = deadline
         self._clock = clock
-        self._correlation = f"aggregation-job-{uuid.uuid4()}"
+        self.correlation_id = f"aggregation-job-{uuid.uuid4()}"
+        log.info("correlation id of all calls to %s: %s", self._url, self.correlation_id)
 
     def call(self, method: str, path: str) -> Any:
         pause, refusals = FIRST_PAUSE, 0
@@ -183,8 +188,8 @@ class App:
             except OSError as error:  # refused, reset, timed out, no such host
                 reason = str(error)
             if self._clock.now() + pause > self._deadline:
-                raise Unreachable(f"{method} {path}: gave up: {reason}")
-            log.info("%s %s: %s; again in %.0f s", method, path, reason, pause)
+                raise Unreachable(f"{method} {path}: gave up: {reason} (correlation id {self.correlation_id})")
+            log.info("%s %s: %s; again in %.0f s (correlation id %s)", method, path, reason, pause, self.correlation_id)
             self._clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -192,7 +197,7 @@ class App:
         headers = {
             "Authorization": "Bearer " + self._token.get(),
             "Accept": "application/json",
-            "X-Correlation-ID": self._correlation,
+            "X-Correlation-ID": self.correlation_id,
         }
         return call(method, self._url + path, headers, b"" if method == "POST" else None)
 
@@ -209,7 +214,7 @@ class Clock:
 
 def outcome(app: App, poll: float, deadline: float, clock: Clock) -> dict[str, Any]:
     """Starts a run and returns it when it has finished."""
-    run = app.call("POST", RUNS)
+    run: dict[str, Any] = app.call("POST", RUNS)
     log.info("run %s is %s", run["id"], run["status"])
     while run["status"] not in FINISHED:
         if clock.now() + poll > deadline:
@@ -219,14 +224,15 @@ def outcome(app: App, poll: float, deadline: float, clock: Clock) -> dict[str, A
     return run
 
 
-def report(run: dict[str, Any]) -> int:
+def report(run: dict[str, Any], correlation: str) -> int:
     """Logs the receipt of a finished run and returns the exit code."""
     for failure in run.get("failures") or []:
         log.error("%s %s %s: %s", failure.get("time_bucket", ""), failure.get("app", ""),
                   failure.get("kind", ""), failure.get("message", ""))
     numbers = {k: v for k, v in run.items() if k.startswith(("hours_", "rows_", "aggregates_")) or k == "duration_ms"}
     level = logging.INFO if run["status"] == "done" else logging.ERROR
-    log.log(level, "run %s: %s %s", run["id"], run["status"], json.dumps(numbers, sort_keys=True))
+    log.log(level, "run %s: %s %s (correlation id %s)", run["id"], run["status"],
+            json.dumps(numbers, sort_keys=True), correlation)
     return EXIT_DONE if run["status"] == "done" else EXIT_FAILED
 
 
@@ -259,11 +265,12 @@ def main(argv: list[str], client: Callable[..., Any], clock: Clock | None = None
     try:
         look_up(args, client)
         token = Token(args.audience, args.secret_scope, client)
-        run = outcome(App(args.url, token, deadline, clock), args.poll, deadline, clock)
+        app = App(args.url, token, deadline, clock)
+        run = outcome(app, args.poll, deadline, clock)
     except (Refused, Unreachable, OSError) as error:
         log.error("%s", error)
         return EXIT_UNREACHABLE
-    return report(run)
+    return report(run, app.correlation_id)
 
 
 if __name__ == "__main__":
