@@ -59,7 +59,7 @@ class FakeIngest:
         self._thread.join(WAIT)
 
     def client(self, **options: Any) -> Client:
-        own = {"url": self.url, "app_name": "orders", "api_key": "lp_test", "flush_interval": 60.0}
+        own = {"url": self.url, "app_name": "orders", "api_key": "lp_test", "flush_interval": 60.0, "journal": ""}
         # The tests stand in for the proxy of Databricks Apps, which names the user.
         return Client(**{**own, "trust_forwarded": True, **options})
 

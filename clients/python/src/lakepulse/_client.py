@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
+import functools
 import itertools
 import json
 import math
-import os
 import re
 import time
 import weakref
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ._current import CURRENT
+from ._ending import close_at_exit
 from ._endpoints import USAGE_EVENTS_PATH, Exclusions, PathNames, clean_template
 from ._ids import instance_name
+from ._journal import Journal
 from ._lane import Event, Lane
 from ._options import Options, options_from
 from ._record import (
@@ -117,10 +118,12 @@ class Client:
         self._performance = Lane(PERFORMANCE_EVENTS_PATH, size, batch, self._performance_event)
         self._usage = Lane(USAGE_EVENTS_PATH, size, batch, self._usage_event)
         lanes = (self._performance, self._usage)
-        self._sender = Sender(self.options, lanes, self.transport, self.throttle, self._expire)
+        self._lanes = lanes
+        self._journal = Journal(self.options)
+        self._sender = Sender(self.options, lanes, self.transport, self.throttle, self._open_journal, self._expire)
         self._forked_hooks: "weakref.WeakSet[Any]" = weakref.WeakSet()
         if self.enabled:
-            _register(self)
+            close_at_exit(self)
         elif self.options.enabled:
             self.options.logger.info("lakepulse: no url (or LAKEPULSE_URL) is set, so nothing is collected")
 
@@ -305,7 +308,7 @@ class Client:
 
     def stats(self) -> Stats:
         """Return what became of this process's events so far."""
-        lanes = (self._performance, self._usage)
+        lanes = self._lanes
         return Stats(
             recorded=sum(lane.recorded for lane in lanes),
             waiting=sum(lane.waiting() for lane in lanes),
@@ -326,19 +329,42 @@ class Client:
     def close(self, timeout: float = 5.0) -> bool:
         """Flush and stop. What cannot be sent within ``timeout`` seconds is dropped, counted and logged.
 
-        Report whether nothing was lost. Later records are dropped and counted. A second call does nothing.
+        Report whether nothing was lost. Later records are dropped and counted. A second call does nothing. What is
+        lost here is reported as dropped by the next process of the app.
         """
         if not self.enabled or self.closed:
             return True
+        delivered = self.stop_sending(timeout)
+        self._journal.close(sum(lane.undelivered() for lane in self._lanes))
+        return delivered
+
+    def stop_sending(self, timeout: float) -> bool:
+        """Close, but leave the journal: the process is about to be ended and may still make events."""
         self.closed = True
-        waiting = self._performance.waiting() + self._usage.waiting()
-        if waiting:
+        if any(lane.waiting() for lane in self._lanes):
             self._sender.flush(timeout)
         self._sender.stop()
-        lost = self._performance.close() + self._usage.close()
+        lost = sum(lane.close() for lane in self._lanes)
         if lost:
             self.options.logger.warning("lakepulse: %d events dropped at close", lost)
         return lost == 0
+
+    def _open_journal(self) -> None:
+        """Called once by the sender's thread: what processes before this one lost goes with the next batches."""
+        if not self._journal.open():
+            return
+        for number, lane in enumerate(self._lanes):
+            lane.keep_count(functools.partial(self._journal.write, number))
+        lost = self._journal.take_over(self._add_lost)
+        if lost:
+            self.options.logger.warning(
+                "lakepulse: earlier processes of this app ended with %d events undelivered; they are reported as dropped",
+                lost,
+            )
+
+    def _add_lost(self, lost: List[int]) -> None:
+        for lane, events in zip(self._lanes, lost):
+            lane.add_lost(events)
 
     def on_fork(self, hook: Any) -> None:
         """Call ``hook.after_fork()`` in children of this process, for as long as hook lives."""
@@ -351,6 +377,7 @@ class Client:
         held for ever.
         """
         self._set_up_process()
+        self._journal.after_fork()
         self._performance.clear()
         self._usage.clear()
         self._sender.clear()
@@ -379,17 +406,3 @@ def _usage_problem(user_id: object, event_type: object, metadata: Optional[Mappi
     except (TypeError, ValueError, RecursionError) as error:
         return f"metadata is no JSON object: {error}"
     return "metadata must be at most 8 KiB of JSON" if size > _MAX_METADATA else None
-
-
-def _register(client: Client) -> None:
-    """Tie a client to the process's end and to its forks, without keeping it alive."""
-    reference = weakref.ref(client)
-
-    def with_client(act: Callable[[Client], object]) -> None:
-        living = reference()
-        if living is not None:
-            act(living)
-
-    atexit.register(with_client, lambda living: living.close(living.options.exit_timeout))
-    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork either
-        os.register_at_fork(after_in_child=lambda: with_client(Client.after_fork))

@@ -71,6 +71,7 @@ class Lane:
 
     def clear(self) -> None:
         """Start empty, with a new lock: after a fork another thread may have held the old one."""
+        self._note: Optional[Callable[[int], None]] = None
         self._lock = threading.Lock()
         self._queue: Deque[Any] = deque()
         self._batches: Deque[Batch] = deque()
@@ -85,6 +86,27 @@ class Lane:
         self.dropped = 0
         self.retries = 0
 
+    def keep_count(self, note: Callable[[int], None]) -> None:
+        """Tell ``note`` at every change how many events are undelivered or lost without a report."""
+        with self._lock:
+            self._note = note
+            self._changed()
+
+    def add_lost(self, events: int) -> None:
+        """Have the next batch report events as dropped that another process lost."""
+        with self._lock:
+            self._unreported += events
+            self._changed()
+
+    def undelivered(self) -> int:
+        """Return how many events wait, or are lost and not reported yet."""
+        with self._lock:
+            return self._waiting() + self._unreported
+
+    def _changed(self) -> None:
+        if self._note is not None:
+            self._note(self._waiting() + self._unreported)
+
     def put(self, record: Any) -> bool:
         """Queue a record, or drop and count it when the queue is full. Report whether a batch has become full."""
         with self._lock:
@@ -92,8 +114,10 @@ class Lane:
             if self._closed or len(self._queue) >= self._capacity:
                 self.dropped += 1
                 self._unreported += 1
+                self._changed()
                 return False
             self._queue.append(record)
+            self._changed()
             return len(self._queue) == self._batch_size
 
     def waiting(self) -> int:
@@ -129,6 +153,7 @@ class Lane:
                 if not self._closed:  # else close() has counted these events as dropped
                     # A record that could not be encoded is lost with those behind it: a fault of ours.
                     self.dropped += len(taken) - len(events)
+                    self._unreported += len(taken) - len(events)
                     self._batches.append(batch)
         return batch if self._batches else None
 
@@ -140,6 +165,7 @@ class Lane:
             self.accepted += kept
             self.rejected += len(batch.events) - kept
             self._unreported -= batch.dropped
+            self._changed()
         self._failures = 0
 
     def reject(self) -> None:
@@ -147,6 +173,7 @@ class Lane:
         with self._lock:
             batch = self._take_first()
             self.rejected += len(batch.events)
+            self._changed()
         self._failures = 0
 
     def split(self) -> None:
@@ -162,6 +189,7 @@ class Lane:
             lost = len(self._take_first().events)
             self.dropped += lost
             self._unreported += lost
+            self._changed()
         return lost
 
     def send_again(self, batch: Batch) -> None:
@@ -188,6 +216,8 @@ class Lane:
             self._queue.clear()
             self._batches.clear()
             self.dropped += lost
+            self._unreported += lost
+            self._changed()
         return lost
 
     def _take_first(self) -> Batch:

@@ -20,6 +20,7 @@ _ENVIRONMENT = {
     "app_version": "LAKEPULSE_APP_VERSION",
     "instance": "LAKEPULSE_INSTANCE",
     "dev_user": "LAKEPULSE_DEV_USER",
+    "journal": "LAKEPULSE_JOURNAL",
     "trust_forwarded": "LAKEPULSE_TRUST_FORWARDED",
 }
 _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
@@ -63,6 +64,12 @@ class Options:
     request_timeout: float = 10.0
     exit_timeout: float = 2.0
     """How long the process's exit may wait for the last batch."""
+    handle_sigterm: bool = True
+    """Whether SIGTERM, where nothing handles it, sends what waits before it ends the process (at most
+    ``exit_timeout`` seconds later). A handler that is there is never replaced."""
+    journal: Optional[str] = None
+    """Directory of the files that count undelivered events, so that the next process reports what a killed one lost.
+    None: ``lakepulse-UID`` in the system's directory for temporary files; ``""``: no journal."""
 
     relay_timeout: float = 5.0
     relay_concurrency: int = 8
@@ -129,7 +136,7 @@ def options_from(given: Mapping[str, Any], environ: Optional[Mapping[str, str]] 
     for name, variable in _ENVIRONMENT.items():
         given_value = values.get(name)
         found = env.get(variable) if given_value is None else given_value
-        values[name] = None if found == "" else found
+        values[name] = None if found == "" and name != "journal" else found
     if values.get("url"):
         values["url"] = values["url"].rstrip("/")
     if "exclude" in values and not isinstance(values["exclude"], (str, re.Pattern)):

@@ -30,12 +30,14 @@ class Sender:
         lanes: Sequence[Lane],
         transport: Transport,
         throttle: Throttle,
+        on_start: Callable[[], None],
         on_tick: Callable[[], None],
     ) -> None:
         self._options = options
         self._lanes = lanes
         self._transport = transport
         self._throttle = throttle
+        self._on_start = on_start
         self._on_tick = on_tick
         self.clear()
 
@@ -97,6 +99,10 @@ class Sender:
         return not any(lane.waiting() for lane in self._lanes)
 
     def _run(self) -> None:
+        try:
+            self._on_start()
+        except Exception as error:  # a directory that cannot be used, or a fault of ours: sending goes on
+            self._throttle.warn("journal", "events that a killed process loses will not be counted: %s", error)
         while not self._stopping:
             self._wake.wait(self._pause())
             self._wake.clear()
