@@ -388,6 +388,9 @@ type ActiveUsersPoint struct {
 	// Complete The bucket is over and everything accepted for it is stored.
 	Complete bool `json:"complete"`
 
+	// Cut The range begins or ends inside the bucket: it counts only the part that lies in the range. Absent when it does not.
+	Cut *bool `json:"cut,omitempty"`
+
 	// Timestamp Start of the bucket.
 	Timestamp time.Time `json:"timestamp"`
 }
@@ -444,10 +447,14 @@ type Alignment string
 
 // AppList defines model for AppList.
 type AppList struct {
+	// Apps Every app but Lakepulse's own.
 	Apps []AppSummary `json:"apps"`
+
+	// Own An app. Lakepulse's own records are those of the app `lakepulse`, which is `own` in the list and no part of all apps.
+	Own *AppSummary `json:"own,omitempty"`
 }
 
-// AppSummary defines model for AppSummary.
+// AppSummary An app. Lakepulse's own records are those of the app `lakepulse`, which is `own` in the list and no part of all apps.
 type AppSummary struct {
 	App string `json:"app"`
 
@@ -470,13 +477,20 @@ type DataPoint struct {
 	AvgResponseTimeMs *float64 `json:"avg_response_time_ms,omitempty"`
 
 	// Complete The bucket is over and everything accepted for it is stored.
-	Complete          bool             `json:"complete"`
-	ErrorCount        *int64           `json:"error_count,omitempty"`
-	ErrorRate         *float64         `json:"error_rate,omitempty"`
-	EventsByType      map[string]int64 `json:"events_by_type,omitempty"`
-	P50ResponseTimeMs *float64         `json:"p50_response_time_ms,omitempty"`
-	P95ResponseTimeMs *float64         `json:"p95_response_time_ms,omitempty"`
-	P99ResponseTimeMs *float64         `json:"p99_response_time_ms,omitempty"`
+	Complete bool `json:"complete"`
+
+	// Cut The range begins or ends inside the bucket: it counts only the part that lies in the range. Absent when it does not.
+	Cut          *bool            `json:"cut,omitempty"`
+	ErrorCount   *int64           `json:"error_count,omitempty"`
+	ErrorRate    *float64         `json:"error_rate,omitempty"`
+	EventsByType map[string]int64 `json:"events_by_type,omitempty"`
+
+	// InsufficientSamples The percentiles that rest on too few values: p50 needs 3, p95 20, p99 100. Absent when each has enough. The
+	// percentile is still the value at its rank, but says no more than the values themselves: show their number instead.
+	InsufficientSamples *InsufficientSamples `json:"insufficient_samples,omitempty"`
+	P50ResponseTimeMs   *float64             `json:"p50_response_time_ms,omitempty"`
+	P95ResponseTimeMs   *float64             `json:"p95_response_time_ms,omitempty"`
+	P99ResponseTimeMs   *float64             `json:"p99_response_time_ms,omitempty"`
 
 	// Timestamp Start of the bucket.
 	Timestamp     time.Time `json:"timestamp"`
@@ -546,7 +560,10 @@ type EndpointDetail struct {
 	EndTime    time.Time   `json:"end_time"`
 	Endpoint   string      `json:"endpoint"`
 
-	// ErrorTypes Errors by type; only of the raw window, errors without a type under the empty name.
+	// ErrorTypeList How much of a list an answer shows, and how true its counts are.
+	ErrorTypeList ListBounds `json:"error_type_list"`
+
+	// ErrorTypes Errors by type, the 200 most frequent; errors without a type under the empty name.
 	ErrorTypes map[string]int64 `json:"error_types"`
 	Interval   Interval         `json:"interval"`
 	Method     string           `json:"method"`
@@ -582,12 +599,16 @@ type EndpointMetrics struct {
 	Endpoint          string  `json:"endpoint"`
 	ErrorCount        int64   `json:"error_count"`
 	ErrorRate         float64 `json:"error_rate"`
-	MaxResponseTimeMs float64 `json:"max_response_time_ms"`
-	Method            string  `json:"method"`
-	MinResponseTimeMs float64 `json:"min_response_time_ms"`
-	P50ResponseTimeMs float64 `json:"p50_response_time_ms"`
-	P95ResponseTimeMs float64 `json:"p95_response_time_ms"`
-	P99ResponseTimeMs float64 `json:"p99_response_time_ms"`
+
+	// InsufficientSamples The percentiles that rest on too few values: p50 needs 3, p95 20, p99 100. Absent when each has enough. The
+	// percentile is still the value at its rank, but says no more than the values themselves: show their number instead.
+	InsufficientSamples *InsufficientSamples `json:"insufficient_samples,omitempty"`
+	MaxResponseTimeMs   float64              `json:"max_response_time_ms"`
+	Method              string               `json:"method"`
+	MinResponseTimeMs   float64              `json:"min_response_time_ms"`
+	P50ResponseTimeMs   float64              `json:"p50_response_time_ms"`
+	P95ResponseTimeMs   float64              `json:"p95_response_time_ms"`
+	P99ResponseTimeMs   float64              `json:"p99_response_time_ms"`
 
 	// RequestCount Also the n of its percentiles.
 	RequestCount int64 `json:"request_count"`
@@ -615,12 +636,18 @@ type EventDetail struct {
 	App        *string     `json:"app,omitempty"`
 	DataPoints []DataPoint `json:"data_points"`
 
-	// Elements Events by element, the 200 most used; raw window.
+	// ElementList How much of a list an answer shows, and how true its counts are.
+	ElementList ListBounds `json:"element_list"`
+
+	// Elements Events by element, the 200 most used.
 	Elements  map[string]int64 `json:"elements"`
 	EndTime   time.Time        `json:"end_time"`
 	EventType string           `json:"event_type"`
 	Interval  Interval         `json:"interval"`
 	Metrics   UsageMetrics     `json:"metrics"`
+
+	// PageList How much of a list an answer shows, and how true its counts are.
+	PageList ListBounds `json:"page_list"`
 
 	// Pages Events by page.
 	Pages map[string]int64 `json:"pages"`
@@ -649,9 +676,13 @@ type Feature struct {
 	ElementID string `json:"element_id"`
 
 	// ErrorRate Interactions with at least one failed request.
-	ErrorRate    float64 `json:"error_rate"`
-	EventType    string  `json:"event_type"`
-	Interactions int64   `json:"interactions"`
+	ErrorRate float64 `json:"error_rate"`
+	EventType string  `json:"event_type"`
+
+	// InsufficientSamples The percentiles that rest on too few values: p50 needs 3, p95 20, p99 100. Absent when each has enough. The
+	// percentile is still the value at its rank, but says no more than the values themselves: show their number instead.
+	InsufficientSamples *InsufficientSamples `json:"insufficient_samples,omitempty"`
+	Interactions        int64                `json:"interactions"`
 
 	// P50ResponseTimeMs Over the slowest request of each interaction.
 	P50ResponseTimeMs float64 `json:"p50_response_time_ms"`
@@ -689,6 +720,10 @@ type Health struct {
 	Version *string `json:"version,omitempty"`
 }
 
+// InsufficientSamples The percentiles that rest on too few values: p50 needs 3, p95 20, p99 100. Absent when each has enough. The
+// percentile is still the value at its rank, but says no more than the values themselves: show their number instead.
+type InsufficientSamples = []string
+
 // Interval defines model for Interval.
 type Interval string
 
@@ -697,6 +732,19 @@ type Limits struct {
 	AggregateRetentionSeconds int64 `json:"aggregate_retention_seconds"`
 	MaxRangeSeconds           int64 `json:"max_range_seconds"`
 	RawRetentionSeconds       int64 `json:"raw_retention_seconds"`
+}
+
+// ListBounds How much of a list an answer shows, and how true its counts are.
+type ListBounds struct {
+	// Distinct Entries there are.
+	Distinct int64 `json:"distinct"`
+
+	// Listed Entries in the list: the most frequent.
+	Listed int64 `json:"listed"`
+
+	// Other Events whose entry was not kept, because an hour had too many different ones. 0: every count is right.
+	// Otherwise a count may be too low by at most this.
+	Other int64 `json:"other"`
 }
 
 // Me defines model for Me.
@@ -728,7 +776,8 @@ type Performance struct {
 	// Metrics Times are 0 when there were no requests.
 	Metrics PerformanceMetrics `json:"metrics"`
 
-	// Previous The period of the same length just before. Absent unless asked for, or when it is not wholly retained.
+	// Previous The period of the same length that ends where the answer's effective range begins: the two share no hour and no
+	// event. Absent unless asked for, or when it is not wholly retained.
 	Previous *PreviousPerformance `json:"previous,omitempty"`
 
 	// Sources Where the numbers of an answer come from and how true they are. All numbers of one answer are read in one
@@ -783,14 +832,18 @@ type PerformanceMetrics struct {
 	AvgResponseTimeMs float64 `json:"avg_response_time_ms"`
 
 	// ErrorCount Answers with status 400 and above.
-	ErrorCount        int64   `json:"error_count"`
-	ErrorRate         float64 `json:"error_rate"`
-	MaxResponseTimeMs float64 `json:"max_response_time_ms"`
-	MinResponseTimeMs float64 `json:"min_response_time_ms"`
-	P50ResponseTimeMs float64 `json:"p50_response_time_ms"`
-	P95ResponseTimeMs float64 `json:"p95_response_time_ms"`
-	P99ResponseTimeMs float64 `json:"p99_response_time_ms"`
-	TotalRequests     int64   `json:"total_requests"`
+	ErrorCount int64   `json:"error_count"`
+	ErrorRate  float64 `json:"error_rate"`
+
+	// InsufficientSamples The percentiles that rest on too few values: p50 needs 3, p95 20, p99 100. Absent when each has enough. The
+	// percentile is still the value at its rank, but says no more than the values themselves: show their number instead.
+	InsufficientSamples *InsufficientSamples `json:"insufficient_samples,omitempty"`
+	MaxResponseTimeMs   float64              `json:"max_response_time_ms"`
+	MinResponseTimeMs   float64              `json:"min_response_time_ms"`
+	P50ResponseTimeMs   float64              `json:"p50_response_time_ms"`
+	P95ResponseTimeMs   float64              `json:"p95_response_time_ms"`
+	P99ResponseTimeMs   float64              `json:"p99_response_time_ms"`
+	TotalRequests       int64                `json:"total_requests"`
 }
 
 // Pipeline defines model for Pipeline.
@@ -855,20 +908,36 @@ type Precision struct {
 // PrecisionKind defines model for Precision.Kind.
 type PrecisionKind string
 
-// PreviousPerformance The period of the same length just before. Absent unless asked for, or when it is not wholly retained.
+// PreviousPerformance The period of the same length that ends where the answer's effective range begins: the two share no hour and no
+// event. Absent unless asked for, or when it is not wholly retained.
 type PreviousPerformance struct {
+	// EndTime The end really used, as `sources.effective_end`.
 	EndTime time.Time `json:"end_time"`
 
 	// Metrics Times are 0 when there were no requests.
-	Metrics   PerformanceMetrics `json:"metrics"`
-	StartTime time.Time          `json:"start_time"`
+	Metrics PerformanceMetrics `json:"metrics"`
+
+	// Sources Where the numbers of an answer come from and how true they are. All numbers of one answer are read in one
+	// snapshot.
+	Sources Provenance `json:"sources"`
+
+	// StartTime The start really used, as `sources.effective_start`.
+	StartTime time.Time `json:"start_time"`
 }
 
-// PreviousUsage The period of the same length just before. Absent unless asked for, or when it is not wholly retained.
+// PreviousUsage The period of the same length that ends where the answer's effective range begins: the two share no hour and no
+// event. Absent unless asked for, or when it is not wholly retained.
 type PreviousUsage struct {
-	EndTime   time.Time    `json:"end_time"`
-	Metrics   UsageMetrics `json:"metrics"`
-	StartTime time.Time    `json:"start_time"`
+	// EndTime The end really used, as `sources.effective_end`.
+	EndTime time.Time    `json:"end_time"`
+	Metrics UsageMetrics `json:"metrics"`
+
+	// Sources Where the numbers of an answer come from and how true they are. All numbers of one answer are read in one
+	// snapshot.
+	Sources Provenance `json:"sources"`
+
+	// StartTime The start really used, as `sources.effective_start`.
+	StartTime time.Time `json:"start_time"`
 }
 
 // Provenance Where the numbers of an answer come from and how true they are. All numbers of one answer are read in one
@@ -1083,7 +1152,10 @@ type Usage struct {
 	// ActiveUsers Distinct users per bucket, over requests and usage events together. Empty with `users=false`.
 	ActiveUsers []ActiveUsersPoint `json:"active_users"`
 
-	// Elements Events by element, the 200 most used; raw window.
+	// ElementList How much of a list an answer shows, and how true its counts are.
+	ElementList ListBounds `json:"element_list"`
+
+	// Elements Events by element, the 200 most used.
 	Elements map[string]int64 `json:"elements"`
 	EndTime  time.Time        `json:"end_time"`
 
@@ -1092,10 +1164,14 @@ type Usage struct {
 	Interval          Interval         `json:"interval"`
 	Metrics           UsageMetrics     `json:"metrics"`
 
+	// PageList How much of a list an answer shows, and how true its counts are.
+	PageList ListBounds `json:"page_list"`
+
 	// PageViews Events of type `page_view` by page; with an event type filter, events of that type by page.
 	PageViews map[string]int64 `json:"page_views"`
 
-	// Previous The period of the same length just before. Absent unless asked for, or when it is not wholly retained.
+	// Previous The period of the same length that ends where the answer's effective range begins: the two share no hour and no
+	// event. Absent unless asked for, or when it is not wholly retained.
 	Previous *PreviousUsage `json:"previous,omitempty"`
 
 	// Sources Where the numbers of an answer come from and how true they are. All numbers of one answer are read in one
@@ -1119,8 +1195,14 @@ type UsageBatch struct {
 
 // UsageCount defines model for UsageCount.
 type UsageCount struct {
-	Count     int64     `json:"count"`
-	EndTime   time.Time `json:"end_time"`
+	// Count The caller's events from `since` to the end of the range.
+	Count   int64     `json:"count"`
+	EndTime time.Time `json:"end_time"`
+
+	// Since From here on events are counted: the start of the range or, where that lies further back, the moment from
+	// which single events are kept. It moves forward as events grow old; the count of a fixed span after it
+	// never falls.
+	Since     time.Time `json:"since"`
 	StartTime time.Time `json:"start_time"`
 
 	// TimeRange The range asked for; `custom` for `start` and `end`.
@@ -1302,7 +1384,8 @@ type GetEndpointDetailParams struct {
 	// End End of the range, exclusive; needs `start`.
 	End *RangeEnd `form:"end,omitempty" json:"end,omitempty"`
 
-	// App Only this app; otherwise all.
+	// App Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+	// nothing is recorded of any.
 	App *AppFilter `form:"app,omitempty" json:"app,omitempty"`
 
 	// IncludeAnonymous Count all anonymous traffic of the range as one more active user, when there was any.
@@ -1316,8 +1399,8 @@ type GetEndpointDetailParams struct {
 	// of more than 24 hours and where no raw rows exist any more.
 	Interval *Interval `form:"interval,omitempty" json:"interval,omitempty"`
 
-	// TimeZone IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-	// hours.
+	// TimeZone The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+	// `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
 	TimeZone *TimeZone `form:"time_zone,omitempty" json:"time_zone,omitempty"`
 }
 
@@ -1334,7 +1417,8 @@ type GetEventDetailParams struct {
 	// End End of the range, exclusive; needs `start`.
 	End *RangeEnd `form:"end,omitempty" json:"end,omitempty"`
 
-	// App Only this app; otherwise all.
+	// App Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+	// nothing is recorded of any.
 	App *AppFilter `form:"app,omitempty" json:"app,omitempty"`
 
 	// Exact Compute from raw rows wherever they exist, also for hours that have aggregates. Slower over long ranges.
@@ -1345,8 +1429,8 @@ type GetEventDetailParams struct {
 	// of more than 24 hours and where no raw rows exist any more.
 	Interval *Interval `form:"interval,omitempty" json:"interval,omitempty"`
 
-	// TimeZone IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-	// hours.
+	// TimeZone The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+	// `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
 	TimeZone *TimeZone `form:"time_zone,omitempty" json:"time_zone,omitempty"`
 }
 
@@ -1364,7 +1448,8 @@ type GetExportParams struct {
 	// End End of the range, exclusive; needs `start`.
 	End *RangeEnd `form:"end,omitempty" json:"end,omitempty"`
 
-	// App Only this app; otherwise all.
+	// App Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+	// nothing is recorded of any.
 	App *AppFilter `form:"app,omitempty" json:"app,omitempty"`
 
 	// Endpoint Only this endpoint, exactly as recorded.
@@ -1397,7 +1482,8 @@ type GetFeaturesParams struct {
 	// End End of the range, exclusive; needs `start`.
 	End *RangeEnd `form:"end,omitempty" json:"end,omitempty"`
 
-	// App Only this app; otherwise all.
+	// App Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+	// nothing is recorded of any.
 	App   *AppFilter `form:"app,omitempty" json:"app,omitempty"`
 	Limit *int       `form:"limit,omitempty" json:"limit,omitempty"`
 }
@@ -1413,7 +1499,8 @@ type GetPerformanceParams struct {
 	// End End of the range, exclusive; needs `start`.
 	End *RangeEnd `form:"end,omitempty" json:"end,omitempty"`
 
-	// App Only this app; otherwise all.
+	// App Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+	// nothing is recorded of any.
 	App *AppFilter `form:"app,omitempty" json:"app,omitempty"`
 
 	// Endpoint Only this endpoint, exactly as recorded.
@@ -1447,7 +1534,8 @@ type GetRequestsParams struct {
 	// End End of the range, exclusive; needs `start`.
 	End *RangeEnd `form:"end,omitempty" json:"end,omitempty"`
 
-	// App Only this app; otherwise all.
+	// App Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+	// nothing is recorded of any.
 	App *AppFilter `form:"app,omitempty" json:"app,omitempty"`
 
 	// Endpoint Only this endpoint, exactly as recorded.
@@ -1485,7 +1573,8 @@ type GetTimeSeriesParams struct {
 	// End End of the range, exclusive; needs `start`.
 	End *RangeEnd `form:"end,omitempty" json:"end,omitempty"`
 
-	// App Only this app; otherwise all.
+	// App Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+	// nothing is recorded of any.
 	App *AppFilter `form:"app,omitempty" json:"app,omitempty"`
 
 	// Endpoint Only this endpoint, exactly as recorded.
@@ -1508,8 +1597,8 @@ type GetTimeSeriesParams struct {
 	// of more than 24 hours and where no raw rows exist any more.
 	Interval *Interval `form:"interval,omitempty" json:"interval,omitempty"`
 
-	// TimeZone IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-	// hours.
+	// TimeZone The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+	// `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
 	TimeZone *TimeZone `form:"time_zone,omitempty" json:"time_zone,omitempty"`
 }
 
@@ -1524,7 +1613,8 @@ type GetUsageParams struct {
 	// End End of the range, exclusive; needs `start`.
 	End *RangeEnd `form:"end,omitempty" json:"end,omitempty"`
 
-	// App Only this app; otherwise all.
+	// App Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+	// nothing is recorded of any.
 	App *AppFilter `form:"app,omitempty" json:"app,omitempty"`
 
 	// EventType Only this event type.
@@ -1548,8 +1638,8 @@ type GetUsageParams struct {
 	// of more than 24 hours and where no raw rows exist any more.
 	Interval *Interval `form:"interval,omitempty" json:"interval,omitempty"`
 
-	// TimeZone IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-	// hours.
+	// TimeZone The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+	// `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
 	TimeZone *TimeZone `form:"time_zone,omitempty" json:"time_zone,omitempty"`
 }
 

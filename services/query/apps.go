@@ -30,7 +30,7 @@ func (s *Service) getApps(ctx context.Context, _ auth.Caller, rng history.Range)
 		if err != nil {
 			return err
 		}
-		resp.Apps, err = v.ListApps(ctx, tx)
+		resp.Apps, resp.Own, err = v.ListApps(ctx, tx)
 		return err
 	})
 	return resp, err

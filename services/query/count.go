@@ -12,7 +12,6 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/services/query/history"
 	"github.com/lakepulse/lakepulse/services/query/records"
-	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 type countRequest struct {
@@ -48,8 +47,14 @@ func (s *Service) getUsageCount(ctx context.Context, caller auth.Caller, req cou
 	}
 	resp := &api.UsageCount{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
 	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		var err error
-		resp.Count, err = records.CountOwnEvents(ctx, tx, records.OwnEvents{Window: snapshot.Span{From: req.rng.Start, To: req.rng.End}, User: user, App: app, Session: req.session})
+		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Now: s.now()})
+		if err != nil {
+			return err
+		}
+		resp.Count, resp.Since, err = records.CountOwnEvents(ctx, tx, v, records.OwnEvents{User: user, App: app, Session: req.session})
+		if resp.Since.After(req.rng.End) {
+			resp.Since = req.rng.End
+		}
 		return err
 	})
 	return resp, err

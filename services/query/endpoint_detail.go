@@ -33,38 +33,52 @@ func (s *Service) endpointDetail() httpapi.Route {
 func (s *Service) getEndpointDetail(ctx context.Context, _ auth.Caller, req seriesRequest) (*api.EndpointDetail, error) {
 	resp := &api.EndpointDetail{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End,
 		App: req.Filter.NamedApp(), Endpoint: req.Filter.Endpoint, Method: req.Filter.Method}
-	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Now: s.now()})
-		if err != nil {
-			return err
+	question := history.Question{Range: req.rng, Exact: req.exact}
+	err := s.read(ctx, question, req.Filter.App, func(ctx context.Context, tx pgx.Tx, v *history.View) (int64, error) {
+		if err := addEndpointNumbers(ctx, tx, v, req, resp); err != nil {
+			return 0, err
 		}
-		b, err := v.Buckets(req.interval, req.zone)
-		if err != nil {
-			return err
-		}
-		read := v.PlanWhole(event.KindPerformance)
-		total, err := v.TallyRequests(ctx, tx, req.Filter)
-		if err != nil {
-			return err
-		}
-		users, err := history.ReadUsers(ctx, tx, v.AskUsers(req.Filter, nil, false), nil)
-		if err != nil {
-			return err
-		}
-		series, err := v.ReadSeries(ctx, tx, req.SeriesQuestion, b)
-		if err != nil {
-			return err
-		}
-		resp.Metrics, resp.Interval, resp.DataPoints = total.Metrics(users.Count(req.Anonymous)), b.Interval, series.List(v, b)
-		resp.Sources = v.Provenance(total.N, true, read)
-		if resp.StatusCodes, resp.ErrorTypes, err = history.TallyOutcomes(ctx, tx, read, req.Filter); err != nil {
-			return err
-		}
-		if resp.Users, resp.UsersAffected, err = records.ListUsers(ctx, tx, v, req.Filter, records.ByErrors, &resp.Sources); err != nil {
-			return err
-		}
-		resp.SlowestRequests, err = records.ListSlowest(ctx, tx, v, req.Filter)
-		return err
+		return resp.Sources.N, addEndpointRows(ctx, tx, v, req.Filter, resp)
 	})
 	return resp, err
+}
+
+// addEndpointNumbers adds what is merged: totals, points and outcomes.
+func addEndpointNumbers(ctx context.Context, tx pgx.Tx, v *history.View, req seriesRequest, resp *api.EndpointDetail) error {
+	b, err := v.Buckets(req.interval, req.zone)
+	if err != nil {
+		return err
+	}
+	total, err := v.TallyRequests(ctx, tx, req.Filter)
+	if err != nil {
+		return err
+	}
+	users, err := history.ReadUsers(ctx, tx, v.AskUsers(req.Filter, nil, false), nil)
+	if err != nil {
+		return err
+	}
+	series, err := v.ReadSeries(ctx, tx, req.SeriesQuestion, b)
+	if err != nil {
+		return err
+	}
+	plan := v.PlanWhole(event.KindPerformance)
+	outcomes, err := history.TallyOutcomes(ctx, tx, plan, req.Filter)
+	if err != nil {
+		return err
+	}
+	resp.Metrics, resp.Sources = total.Metrics(users.Count(req.Anonymous)), v.Provenance(total.N, true, plan)
+	resp.Interval, resp.DataPoints = b.Interval, series.List(v, b)
+	resp.StatusCodes, _ = outcomes.Statuses.List(history.MaxStatuses)
+	resp.ErrorTypes, resp.ErrorTypeList = outcomes.Failures.List(history.MaxErrorTypes)
+	return nil
+}
+
+// addEndpointRows adds what is read from single rows: users and the slowest requests.
+func addEndpointRows(ctx context.Context, tx pgx.Tx, v *history.View, f snapshot.Filter, resp *api.EndpointDetail) (err error) {
+	resp.Users, resp.UsersAffected, err = records.ListUsers(ctx, tx, v, f, records.ByErrors, &resp.Sources)
+	if err != nil {
+		return err
+	}
+	resp.SlowestRequests, err = records.ListSlowest(ctx, tx, v, f)
+	return err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/services/query/history"
 	"github.com/lakepulse/lakepulse/services/query/records"
 )
 
@@ -77,7 +78,10 @@ func (s *Service) writeExport(w http.ResponseWriter, r *http.Request, _ auth.Cal
 func (s *Service) readExport(ctx context.Context, q records.ExportQuestion, at records.Cursor) (page []records.ExportRow, next records.Cursor, err error) {
 	err = s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		page, next, err = records.ReadExportPage(ctx, tx, q, at)
-		return err
+		if err != nil || len(page) > 0 || !at.First() {
+			return err
+		}
+		return history.RequireApp(ctx, tx, q.App(), s.now())
 	})
 	return page, next, err
 }

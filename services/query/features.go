@@ -11,12 +11,13 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/services/query/history"
 	"github.com/lakepulse/lakepulse/services/query/records"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 type featuresRequest struct {
-	rng   history.Range
-	app   string
-	limit int
+	rng    history.Range
+	filter snapshot.Filter
+	limit  int
 }
 
 func (s *Service) features() httpapi.Route {
@@ -24,7 +25,7 @@ func (s *Service) features() httpapi.Route {
 		Method: http.MethodGet, Path: "/api/v1/metrics/features", Access: httpapi.Admin,
 		Decode: func(r *http.Request) (featuresRequest, error) {
 			p, rng := s.open(r)
-			return featuresRequest{rng: rng, app: p.app(), limit: p.limit(100)}, p.err
+			return featuresRequest{rng: rng, filter: snapshot.Filter{App: p.app()}, limit: p.limit(100)}, p.err
 		},
 		Execute: s.getFeatures,
 	}.Route()
@@ -32,13 +33,9 @@ func (s *Service) features() httpapi.Route {
 
 func (s *Service) getFeatures(ctx context.Context, _ auth.Caller, req featuresRequest) (*api.FeatureList, error) {
 	resp := &api.FeatureList{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End, Features: []api.Feature{}}
-	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: true, Now: s.now()})
-		if err != nil {
-			return err
-		}
-		resp.Features, resp.Sources, err = records.ListFeatures(ctx, tx, v, req.app, req.limit)
-		return err
+	err := s.read(ctx, history.Question{Range: req.rng, Exact: true}, req.filter.App, func(ctx context.Context, tx pgx.Tx, v *history.View) (_ int64, err error) {
+		resp.Features, resp.Sources, err = records.ListFeatures(ctx, tx, v, req.filter, req.limit)
+		return resp.Sources.N, err
 	})
 	return resp, err
 }

@@ -28,23 +28,47 @@ func (b *bundle) settle(hour time.Time, skew int) {
 		ON CONFLICT (metric_type, time_bucket) DO UPDATE SET aggregated_at = now()`, hour)
 	for _, table := range []string{"aggregated_metrics (metric_type, time_bucket, app, endpoint_path, method, ",
 		"aggregated_totals (resolution, metric_type, time_bucket, app, "} {
-		key, group := `'performance', $1, app, endpoint, method`, `app, endpoint, method`
+		key, group, same := `'performance', $1, app, endpoint, method`, `app, endpoint, method`, `(i.app, i.endpoint, i.method) = (m.app, m.endpoint, m.method)`
 		if table[:17] == "aggregated_totals" {
-			key, group = `'hour', 'performance', $1, app`, `app`
+			key, group, same = `'hour', 'performance', $1, app`, `app`, `i.app = m.app`
 		}
 		b.exec(fmt.Sprintf(`INSERT INTO %s aggregated_values, sample_count, id_checksum, response_time_sum, response_time_min, response_time_max, histogram, users)
 			SELECT %s, '{"status_code_distribution": {"200": 1}}', count(*) + $2, 0, sum(response_time_ms), min(response_time_ms), max(response_time_ms),
 			(SELECT string_agg(histogram_word(bucket, n), ''::bytea ORDER BY bucket) FROM (
 				SELECT response_time_bucket(i.response_time_ms) AS bucket, count(*) + CASE row_number() OVER () WHEN 1 THEN $2 ELSE 0 END AS n
-				FROM performance_metrics i WHERE i."timestamp" >= $1 AND i."timestamp" < $1 + interval '1 hour' GROUP BY 1) h),
-			(SELECT array_agg(DISTINCT user_number ORDER BY user_number) FROM user_numbers)
-			FROM performance_metrics WHERE "timestamp" >= $1 AND "timestamp" < $1 + interval '1 hour' GROUP BY %s`, table, key, group), hour, skew)
+				FROM performance_metrics i WHERE i."timestamp" >= $1 AND i."timestamp" < $1 + interval '1 hour' AND %s GROUP BY 1) h),
+			coalesce(array_agg(DISTINCT user_number ORDER BY user_number) FILTER (WHERE user_number IS NOT NULL), '{}')
+			FROM performance_metrics m LEFT JOIN user_numbers USING (user_id)
+			WHERE "timestamp" >= $1 AND "timestamp" < $1 + interval '1 hour' GROUP BY %s`, table, key, same, group), hour, skew)
+	}
+}
+
+// settleEvents aggregates the usage events of an hour as of now.
+func (b *bundle) settleEvents(hour time.Time) {
+	b.t.Helper()
+	b.exec(`INSERT INTO user_numbers (user_id) SELECT DISTINCT user_id FROM usage_events ON CONFLICT DO NOTHING`)
+	b.exec(`INSERT INTO hour_receipts (metric_type, time_bucket, source_rows) SELECT 'usage', $1, count(*) FROM usage_events
+		WHERE "timestamp" >= $1 AND "timestamp" < $1 + interval '1 hour' ON CONFLICT (metric_type, time_bucket) DO UPDATE SET aggregated_at = now()`, hour)
+	for _, table := range []string{"aggregated_metrics (metric_type, time_bucket, app, event_type, ", "aggregated_totals (resolution, metric_type, time_bucket, app, "} {
+		key, group, same := `'usage', $1, app, event_type`, `app, event_type`, `(p.app, p.event_type) = (u.app, u.event_type)`
+		if table[:17] == "aggregated_totals" {
+			key, group, same = `'hour', 'usage', $1, app`, `app`, `p.app = u.app`
+		}
+		counts := func(column string) string {
+			return `(SELECT coalesce(jsonb_object_agg(` + column + `, n), '{}') FROM (SELECT ` + column + `, count(*) AS n FROM usage_events p
+				WHERE ` + column + ` IS NOT NULL AND p."timestamp" >= $1 AND p."timestamp" < $1 + interval '1 hour' AND ` + same + ` GROUP BY 1) AS counted)`
+		}
+		b.exec(fmt.Sprintf(`INSERT INTO %s aggregated_values, sample_count, id_checksum, users)
+			SELECT %s, jsonb_build_object('event_count_by_page', %s, 'event_count_by_element', %s),
+			count(*), 0, array_agg(DISTINCT user_number ORDER BY user_number)
+			FROM usage_events u JOIN user_numbers USING (user_id) WHERE "timestamp" >= $1 AND "timestamp" < $1 + interval '1 hour' GROUP BY %s`,
+			table, key, counts("page_name"), counts("element_id"), group), hour)
 	}
 }
 
 func TestWhereAnHourComesFrom(t *testing.T) {
 	t.Parallel()
-	hour := Before(3 * history.Day).Truncate(time.Hour)
+	hour := before(3 * history.Day).Truncate(time.Hour)
 	prepare := func(t *testing.T) *bundle {
 		b := setup(t)
 		for i := range 10 {
@@ -129,8 +153,8 @@ func TestWhereAnHourComesFrom(t *testing.T) {
 func TestAnswerIsOfOneMoment(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.requests(event.Performance{Timestamp: Before(time.Hour), UserID: "ada"})
-	b.events(event.Usage{Timestamp: Before(time.Hour), UserID: "ada"})
+	b.requests(event.Performance{Timestamp: before(time.Hour), UserID: "ada"})
+	b.events(event.Usage{Timestamp: before(time.Hour), UserID: "ada"})
 	gate, err := b.pool.Begin(t.Context())
 	require.NoError(t, err)
 	_, err = gate.Exec(t.Context(), `LOCK TABLE usage_events IN ACCESS EXCLUSIVE MODE`)
@@ -143,9 +167,9 @@ func TestAnswerIsOfOneMoment(t *testing.T) {
 		err := gate.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'usage_events'::regclass`).Scan(&waiting)
 		return err == nil && waiting > 0
 	})
-	b.requests(event.Performance{Timestamp: Before(time.Hour), UserID: "bob"})
+	b.requests(event.Performance{Timestamp: before(time.Hour), UserID: "bob"})
 	_, err = gate.Exec(t.Context(), `INSERT INTO usage_events (id, "timestamp", received_at, app, event_type, user_id)
-		VALUES (gen_random_uuid(), $1, $1, 'shop', 'page_view', 'cyd')`, Before(time.Hour))
+		VALUES (gen_random_uuid(), $1, $1, 'shop', 'page_view', 'cyd')`, before(time.Hour))
 	require.NoError(t, err)
 	require.NoError(t, gate.Commit(t.Context()))
 
@@ -155,8 +179,8 @@ func TestAnswerIsOfOneMoment(t *testing.T) {
 	require.EqualValues(t, 3, ask[api.Performance](b, "/api/v1/metrics/performance").Metrics.ActiveUsers)
 }
 
-// Looked-up percentiles are percentile_cont's, whatever the values: many equal
-// ones, none, one, and those beyond the histogram's ends.
+// Percentiles that are looked up equal percentile_disc, whatever the values: many
+// equal ones, one alone, and those beyond the ends of the histogram.
 func TestLookedUpPercentilesAreExact(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -172,15 +196,15 @@ func TestLookedUpPercentilesAreExact(t *testing.T) {
 	var list []event.Performance
 	for endpoint, v := range value {
 		for range 50 + r.IntN(200) {
-			list = append(list, event.Performance{Endpoint: endpoint, ResponseTimeMS: v(), Timestamp: Before(time.Duration(1+r.IntN(70_000)) * time.Second)})
+			list = append(list, event.Performance{Endpoint: endpoint, ResponseTimeMS: v(), Timestamp: before(time.Duration(1+r.IntN(70_000)) * time.Second)})
 		}
 	}
-	list = append(list, event.Performance{Endpoint: "/once", ResponseTimeMS: 12.5, Timestamp: Before(time.Minute)})
+	list = append(list, event.Performance{Endpoint: "/once", ResponseTimeMS: 12.5, Timestamp: before(time.Minute)})
 	b.requests(list...)
 	got := ask[api.Performance](b, "/api/v1/metrics/performance")
 	want := map[string][]float64{}
-	rows, err := b.pool.Query(t.Context(), `SELECT coalesce(endpoint, 'all'), percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms)
-		FROM performance_metrics WHERE "timestamp" >= $1 GROUP BY ROLLUP (endpoint)`, Before(history.Day))
+	rows, err := b.pool.Query(t.Context(), `SELECT coalesce(endpoint, 'all'), percentile_disc(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms)
+		FROM performance_metrics WHERE "timestamp" >= $1 GROUP BY ROLLUP (endpoint)`, before(history.Day))
 	require.NoError(t, err)
 	var name string
 	var p []float64
@@ -200,12 +224,12 @@ func TestExportBreaksOffWhenItsRowsArePurged(t *testing.T) {
 	b := setup(t)
 	var list []event.Performance
 	for range records.ExportPageRows + 10 {
-		list = append(list, event.Performance{Timestamp: Before(20 * time.Hour)})
+		list = append(list, event.Performance{Timestamp: before(20 * time.Hour)})
 	}
 	b.requests(list...)
 	s, err := New(Params{Pool: b.pool, Log: testkit.Logger(t), Clock: b.clock.Now, Config: DefaultConfig()})
 	require.NoError(t, err)
-	q := records.ExportQuestion{Range: history.Range{Start: Before(history.Day), End: Moment}, Kind: event.KindPerformance}
+	q := records.ExportQuestion{Range: history.Range{Start: before(history.Day), End: moment}, Kind: event.KindPerformance}
 	ctx := context.WithoutCancel(t.Context())
 	at, n := records.StartExport(q), 0
 	for n == 0 {
@@ -214,7 +238,7 @@ func TestExportBreaksOffWhenItsRowsArePurged(t *testing.T) {
 		at, n = next, len(page)
 	}
 	require.Equal(t, records.ExportPageRows, n)
-	b.exec(`UPDATE purge_line SET purged_before = $1`, Before(10*time.Hour).Truncate(time.Hour))
+	b.exec(`UPDATE purge_line SET purged_before = $1`, before(10*time.Hour).Truncate(time.Hour))
 	_, _, err = s.readExport(ctx, q, at)
 	require.ErrorContains(t, err, "purged")
 }

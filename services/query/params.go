@@ -3,6 +3,7 @@ package query
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,12 +116,45 @@ func (p *params) zone() *time.Location {
 	if name == "" {
 		return time.UTC
 	}
+	if loc := parseOffset(name); loc != nil {
+		return loc
+	}
 	loc, err := time.LoadLocation(name)
-	if err != nil || name == "Local" { // Local would be the server's zone, which says nothing to anybody
-		p.fail(fault.Refuse("time_zone", "iana", "time_zone must be an IANA name, such as Europe/Berlin"))
+	if err != nil || name == "Local" { // Local is the zone of the server, which callers do not know
+		p.fail(fault.Refuse("time_zone", "zone",
+			"time_zone must be an IANA name, such as Europe/Berlin, or an offset from UTC, such as +05:30 or UTC+3"))
 		return time.UTC
 	}
 	return loc
+}
+
+// offsetPattern matches offsets from UTC: 3, 03, 5:30, 05:30, 0530. A "+" that is
+// not escaped in a query arrives as a blank.
+var offsetPattern = regexp.MustCompile(`^(?:UTC|GMT)?([+\- ])(\d{1,2})(?::(\d{2}))?$|^(?:UTC|GMT)?([+\- ])(\d{2})(\d{2})$`)
+
+// widestOffset is that of the zones furthest from UTC: there are -12:00 to +14:00.
+const widestOffset = 14 * time.Hour
+
+// parseOffset returns the zone of an offset from UTC, nil when name is none.
+func parseOffset(name string) *time.Location {
+	m := offsetPattern.FindStringSubmatch(name)
+	if m == nil {
+		return nil
+	}
+	if m[4] != "" { // the form without a colon
+		m = m[3:]
+	}
+	// The pattern leaves digits only; no minutes read as 0.
+	hours, _ := strconv.Atoi(m[2])
+	minutes, _ := strconv.Atoi(m[3])
+	offset := time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+	if minutes > 59 || offset > widestOffset {
+		return nil
+	}
+	if m[1] == "-" {
+		offset = -offset
+	}
+	return time.FixedZone(strings.ReplaceAll(name, " ", "+"), int(offset/time.Second))
 }
 
 func (p *params) app() string { return p.text("app", 100) }

@@ -39,41 +39,37 @@ func (s *Service) performance() httpapi.Route {
 
 func (s *Service) getPerformance(ctx context.Context, _ auth.Caller, req performanceRequest) (*api.Performance, error) {
 	resp := &api.Performance{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
-	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Compare: req.compare, Now: s.now()})
-		if err != nil {
-			return err
-		}
+	question := history.Question{Range: req.rng, Exact: req.exact, Compare: req.compare}
+	err := s.read(ctx, question, req.filter.App, func(ctx context.Context, tx pgx.Tx, v *history.View) (int64, error) {
 		total, byEndpoint, err := v.TallyEndpoints(ctx, tx, req.filter)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		cut := v.TrendSlices()
 		trends, err := v.CountTrends(ctx, tx, req.filter, cut)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		question := v.AskUsers(req.filter, nil, false)
-		users, err := history.ReadUsers(ctx, tx, question, nil)
+		asked := v.AskUsers(req.filter, nil, false)
+		users, err := history.ReadUsers(ctx, tx, asked, nil)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		resp.Metrics = total.Metrics(users.Count(req.anonymous))
 		resp.Endpoints = listEndpoints(byEndpoint, trends, cut)
 		resp.TrendSliceSeconds = int64(cut.Width / time.Second)
-		resp.Sources = v.Provenance(total.N, true, v.PlanWhole(event.KindPerformance), question.Events)
+		resp.Sources = v.Provenance(total.N, true, v.PlanWhole(event.KindPerformance), asked.Events)
 		if req.compare {
 			resp.Previous, err = s.previousPerformance(ctx, tx, v, req)
 		}
-		return err
+		return resp.Sources.N, err
 	})
 	return resp, err
 }
 
-// previousPerformance tallies the period before, or returns nil where part of
-// it is no longer kept.
+// previousPerformance tallies the period before, nil where part of it is no longer kept.
 func (s *Service) previousPerformance(ctx context.Context, tx pgx.Tx, v *history.View, req performanceRequest) (*api.PreviousPerformance, error) {
-	if !s.retained(v.Asked.Previous()) {
+	if !s.retained(v.PreviousRange()) {
 		return nil, nil
 	}
 	before := v.Previous(req.exact)
@@ -81,12 +77,14 @@ func (s *Service) previousPerformance(ctx context.Context, tx pgx.Tx, v *history
 	if err != nil {
 		return nil, err
 	}
-	users, err := history.ReadUsers(ctx, tx, before.AskUsers(req.filter, nil, false), nil)
+	question := before.AskUsers(req.filter, nil, false)
+	users, err := history.ReadUsers(ctx, tx, question, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &api.PreviousPerformance{StartTime: before.Asked.Start, EndTime: before.Asked.End,
-		Metrics: total.Metrics(users.Count(req.anonymous))}, nil
+	from, to := before.Effective()
+	return &api.PreviousPerformance{StartTime: from, EndTime: to, Metrics: total.Metrics(users.Count(req.anonymous)),
+		Sources: before.Provenance(total.N, true, before.PlanWhole(event.KindPerformance), question.Events)}, nil
 }
 
 // listEndpoints returns the endpoints, most requests first.
@@ -102,6 +100,7 @@ func listEndpoints(byKey map[history.EndpointKey]*history.RequestTally, trends m
 			AvgResponseTimeMs: t.Avg(), MinResponseTimeMs: t.Min, MaxResponseTimeMs: t.Max,
 			P50ResponseTimeMs: t.Percentile(0), P95ResponseTimeMs: t.Percentile(1), P99ResponseTimeMs: t.Percentile(2),
 			RequestCount: t.N, ErrorCount: t.Errors, ErrorRate: t.ErrorRate(), Trend: trend,
+			InsufficientSamples: t.InsufficientSamples(),
 		})
 	}
 	slices.SortFunc(list, func(a, b api.EndpointMetrics) int {

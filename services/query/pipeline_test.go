@@ -28,21 +28,21 @@ func TestPipeline(t *testing.T) {
 	t.Run("puts together what the parts say", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		b.storedThrough(Before(time.Second))
+		b.storedThrough(before(time.Second))
 		b.part("writer/one", `{"instance":"one","stream_messages":7,"stream_bytes":700,"lag_messages":2,"lag_seconds":0.5,
 			"stored_per_second":10,"stored_total":99,"duplicates_total":3,"trouble":"the database does not answer"}`)
 		b.part("writer/two", `{"stored_per_second":5,"unknown":{}}`)
 		b.part("writer/broken", `["what?"]`)
 		b.part("governance", `{"tables":[{"table":"usage_events","rows":900000,"bytes":1,"level":"warning","warning_at":800000,"alert_at":1000000}]}`)
-		b.exec(`UPDATE purge_line SET purged_before = $1, held_by = 'a lagging writer'`, Before(8*history.Day).Truncate(time.Hour))
-		for outcome, at := range map[string]time.Time{"accepted": Before(time.Second), "stored": Before(time.Hour), "dropped": Before(time.Hour),
-			"summarised": Before(time.Hour), "refused": Before(2 * history.Day)} {
+		b.exec(`UPDATE purge_line SET purged_before = $1, held_by = 'a lagging writer'`, before(8*history.Day).Truncate(time.Hour))
+		for outcome, at := range map[string]time.Time{"accepted": before(time.Second), "stored": before(time.Hour), "dropped": before(time.Hour),
+			"summarised": before(time.Hour), "refused": before(2 * history.Day)} {
 			b.ledger(outcome, "", 60, at)
 		}
-		b.ledger("refused", "timestamp", 4, Before(time.Hour))
+		b.ledger("refused", "timestamp", 4, before(time.Hour))
 		b.exec(`INSERT INTO aggregation_runs (id, kind, "trigger", status, requested_at, started_at, finished_at, failures)
 			VALUES ($1, 'rollup', 'schedule', 'partial', $2, $2, $3, '[{"message":"poisoned","kind":"usage"}]')`,
-			uuid.New(), Before(time.Hour), Before(59*time.Minute))
+			uuid.New(), before(time.Hour), before(59*time.Minute))
 
 		got := ask[api.Pipeline](b, "/api/v1/pipeline")
 		require.Empty(t, got.Unavailable)
@@ -54,9 +54,9 @@ func TestPipeline(t *testing.T) {
 		require.InDelta(t, 15, got.Rates.StoredPerSecond, 1e-9)
 		require.Len(t, got.Writers, 2)
 		require.Equal(t, "the database does not answer", *got.Writers[0].Problem)
-		require.Equal(t, Before(time.Second), *got.Watermark)
+		require.Equal(t, before(time.Second), *got.Watermark)
 		require.Equal(t, "a lagging writer", *got.PurgeLine.HeldBy)
-		require.Equal(t, Before(7*history.Day).Truncate(time.Hour), *got.PurgeLine.Target)
+		require.Equal(t, before(7*history.Day).Truncate(time.Hour), *got.PurgeLine.Target)
 		require.Equal(t, api.GovernanceWarning, got.Tables[0].Level)
 		require.InDelta(t, 60_000, *got.Runs[0].DurationMs, 0)
 		require.Equal(t, "poisoned", got.Runs[0].Failures[0].Message)

@@ -16,10 +16,10 @@ import (
 func TestPerformanceOverRawRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.storedThrough(Before(time.Minute))
+	b.storedThrough(before(time.Minute))
 	var list []event.Performance
 	for i := range 100 {
-		p := event.Performance{Timestamp: Before(time.Duration(i) * time.Minute), ResponseTimeMS: float64(i + 1), UserID: "ada"}
+		p := event.Performance{Timestamp: before(time.Duration(i) * time.Minute), ResponseTimeMS: float64(i + 1), UserID: "ada"}
 		if i%10 == 0 {
 			p.StatusCode, p.ErrorType, p.UserID = 500, "Boom", ""
 		}
@@ -28,8 +28,8 @@ func TestPerformanceOverRawRows(t *testing.T) {
 		}
 		list = append(list, p)
 	}
-	b.requests(append(list, event.Performance{Timestamp: Before(25 * time.Hour), ResponseTimeMS: 9000, UserID: "old"})...)
-	b.events(event.Usage{Timestamp: Before(time.Hour), UserID: "cyd"})
+	b.requests(append(list, event.Performance{Timestamp: before(25 * time.Hour), ResponseTimeMS: 9000, UserID: "old"})...)
+	b.events(event.Usage{Timestamp: before(time.Hour), UserID: "cyd"})
 
 	t.Run("the card's numbers are exact", func(t *testing.T) {
 		got := ask[api.Performance](b, "/api/v1/metrics/performance")
@@ -38,21 +38,22 @@ func TestPerformanceOverRawRows(t *testing.T) {
 		require.InDelta(t, 9.0/99, got.Metrics.ErrorRate, 1e-9)
 		require.InDelta(t, 51, got.Metrics.AvgResponseTimeMs, 1e-9)
 		require.InDelta(t, 51, got.Metrics.P50ResponseTimeMs, 1e-9)
-		require.InDelta(t, 2+98*0.95, got.Metrics.P95ResponseTimeMs, 1e-9)
-		require.InDelta(t, 2+98*0.99, got.Metrics.P99ResponseTimeMs, 1e-9)
+		require.InDelta(t, 96, got.Metrics.P95ResponseTimeMs, 0, "the value at rank 95 of 99: there are 2 to 100")
+		require.InDelta(t, 100, got.Metrics.P99ResponseTimeMs, 0)
+		require.Equal(t, &api.InsufficientSamples{"p99"}, got.Metrics.InsufficientSamples)
 		require.InDelta(t, 2, got.Metrics.MinResponseTimeMs, 0)
 		require.InDelta(t, 100, got.Metrics.MaxResponseTimeMs, 0)
 		require.EqualValues(t, 3, got.Metrics.ActiveUsers, "ada and bob by request, cyd by event")
 		require.Equal(t, api.PrecisionExact, got.Sources.Percentiles.Kind)
 		require.EqualValues(t, 99, got.Sources.N)
-		require.Equal(t, Before(time.Minute), got.Sources.CompleteTo)
+		require.Equal(t, before(time.Minute), got.Sources.CompleteTo)
 	})
 	t.Run("every endpoint has its own", func(t *testing.T) {
 		got := ask[api.Performance](b, "/api/v1/metrics/performance")
 		require.Len(t, got.Endpoints, 2)
 		require.Equal(t, "/orders", got.Endpoints[0].Endpoint)
 		require.EqualValues(t, 89, got.Endpoints[0].RequestCount)
-		require.InDelta(t, 95.5, got.Endpoints[1].P50ResponseTimeMs, 1e-9)
+		require.InDelta(t, 95, got.Endpoints[1].P50ResponseTimeMs, 0, "the fifth of ten")
 		require.Len(t, got.Endpoints[0].Trend, 25, "whole hours, the first in part before the range")
 		require.EqualValues(t, 3600, got.TrendSliceSeconds)
 		require.EqualValues(t, 89, sum(got.Endpoints[0].Trend))
@@ -61,7 +62,7 @@ func TestPerformanceOverRawRows(t *testing.T) {
 		got := ask[api.Performance](b, "/api/v1/metrics/performance", "endpoint", "/carts")
 		require.EqualValues(t, 10, got.Metrics.TotalRequests)
 		require.EqualValues(t, 1, got.Metrics.ActiveUsers)
-		none := ask[api.Performance](b, "/api/v1/metrics/performance", "app", "other")
+		none := ask[api.Performance](b, "/api/v1/metrics/performance", "endpoint", "/other")
 		require.Zero(t, none.Metrics.TotalRequests)
 		require.NotNil(t, none.Endpoints)
 	})
@@ -82,14 +83,14 @@ func TestUsageOverRawRows(t *testing.T) {
 	b := setup(t)
 	yes, no := true, false
 	b.events(
-		event.Usage{Timestamp: Before(time.Minute), PageName: "/home", UserID: "ada"},
-		event.Usage{Timestamp: Before(2 * time.Hour), PageName: "/home", UserID: "bob"},
-		event.Usage{Timestamp: Before(3 * time.Hour), PageName: "/cart", UserID: "bob"},
-		event.Usage{Timestamp: Before(3 * time.Hour), EventType: event.TypeButtonClick, ElementID: "buy", PageName: "/cart", Success: &yes},
-		event.Usage{Timestamp: Before(3 * time.Hour), EventType: event.TypeButtonClick, ElementID: "buy", Success: &no, App: "desk"},
+		event.Usage{Timestamp: before(time.Minute), PageName: "/home", UserID: "ada"},
+		event.Usage{Timestamp: before(2 * time.Hour), PageName: "/home", UserID: "bob"},
+		event.Usage{Timestamp: before(3 * time.Hour), PageName: "/cart", UserID: "bob"},
+		event.Usage{Timestamp: before(3 * time.Hour), EventType: event.TypeButtonClick, ElementID: "buy", PageName: "/cart", Success: &yes},
+		event.Usage{Timestamp: before(3 * time.Hour), EventType: event.TypeButtonClick, ElementID: "buy", Success: &no, App: "desk"},
 	)
-	b.requests(event.Performance{Timestamp: Before(2 * time.Minute), UserID: "cyd"},
-		event.Performance{Timestamp: Before(3 * time.Minute)})
+	b.requests(event.Performance{Timestamp: before(2 * time.Minute), UserID: "cyd"},
+		event.Performance{Timestamp: before(3 * time.Minute)})
 
 	got := ask[api.Usage](b, "/api/v1/metrics/usage", "include_anonymous", "true")
 	require.EqualValues(t, 5, got.Metrics.TotalEvents)
@@ -112,10 +113,10 @@ func TestUsageOverRawRows(t *testing.T) {
 func TestListsOfUsersSaySinceWhen(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.requests(event.Performance{Timestamp: Before(5 * time.Hour), UserID: "ada", StatusCode: 500},
-		event.Performance{Timestamp: Before(time.Hour), UserID: "bob", StatusCode: 500})
-	b.events(event.Usage{Timestamp: Before(5 * time.Hour), UserID: "ada"}, event.Usage{Timestamp: Before(time.Hour), UserID: "bob"})
-	full := Moment.Add(-3 * time.Hour).Truncate(time.Hour) // an hour with more rows than a list reads
+	b.requests(event.Performance{Timestamp: before(5 * time.Hour), UserID: "ada", StatusCode: 500},
+		event.Performance{Timestamp: before(time.Hour), UserID: "bob", StatusCode: 500})
+	b.events(event.Usage{Timestamp: before(5 * time.Hour), UserID: "ada"}, event.Usage{Timestamp: before(time.Hour), UserID: "bob"})
+	full := moment.Add(-3 * time.Hour).Truncate(time.Hour) // an hour with more rows than a list reads
 	b.exec(`INSERT INTO hour_receipts (metric_type, time_bucket, source_rows) VALUES ('performance', $1, $2)`, full, history.ListedRows+1)
 	lists := map[string]func(rng string) ([]api.UserActivity, api.Provenance){
 		"of all": func(rng string) ([]api.UserActivity, api.Provenance) {
@@ -136,7 +137,7 @@ func TestListsOfUsersSaySinceWhen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			users, sources := list("24h")
 			require.Len(t, users, 2)
-			require.Equal(t, Before(history.Day), *sources.UsersFrom)
+			require.Equal(t, before(history.Day), *sources.UsersFrom)
 			users, sources = list("7d")
 			require.Len(t, users, 1)
 			require.Equal(t, "bob", users[0].UserID)
@@ -151,7 +152,7 @@ func TestListsOfUsersSaySinceWhen(t *testing.T) {
 func TestUsageWithoutItsUsers(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.events(event.Usage{Timestamp: Before(time.Minute), UserID: "ada"}, event.Usage{Timestamp: Before(2 * time.Hour), UserID: "bob"})
+	b.events(event.Usage{Timestamp: before(time.Minute), UserID: "ada"}, event.Usage{Timestamp: before(2 * time.Hour), UserID: "bob"})
 	all := ask[api.Usage](b, "/api/v1/metrics/usage", "compare", "true")
 	got := ask[api.Usage](b, "/api/v1/metrics/usage", "compare", "true", "users", "false")
 	require.Empty(t, got.ActiveUsers)
@@ -165,22 +166,23 @@ func TestUsageWithoutItsUsers(t *testing.T) {
 func TestTimeSeriesOverRawRows(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	b.storedThrough(Before(2 * time.Minute))
+	b.storedThrough(before(2 * time.Minute))
 	b.requests(
-		event.Performance{Timestamp: Moment.Truncate(time.Hour), ResponseTimeMS: 10, UserID: "ada", AppVersion: "2"},
-		event.Performance{Timestamp: Moment.Truncate(time.Hour).Add(-time.Second), ResponseTimeMS: 20, UserID: "bob", StatusCode: 404, AppVersion: "1"},
-		event.Performance{Timestamp: Moment.Truncate(time.Hour).Add(-2 * time.Second), ResponseTimeMS: 30, UserID: "bob", AppVersion: "1"},
+		event.Performance{Timestamp: moment.Truncate(time.Hour), ResponseTimeMS: 10, UserID: "ada", AppVersion: "2"},
+		event.Performance{Timestamp: moment.Truncate(time.Hour).Add(-time.Second), ResponseTimeMS: 20, UserID: "bob", StatusCode: 404, AppVersion: "1"},
+		event.Performance{Timestamp: moment.Truncate(time.Hour).Add(-2 * time.Second), ResponseTimeMS: 30, UserID: "bob", AppVersion: "1"},
 	)
-	b.events(event.Usage{Timestamp: Before(30 * time.Hour)}, event.Usage{Timestamp: Moment.Truncate(time.Hour), UserID: "cyd"})
+	b.events(event.Usage{Timestamp: before(30 * time.Hour)}, event.Usage{Timestamp: moment.Truncate(time.Hour), UserID: "cyd"})
 
 	t.Run("five minutes up to a day", func(t *testing.T) {
 		got := ask[api.TimeSeries](b, "/api/v1/metrics/time-series", "metric_type", "both")
 		require.Equal(t, api.Interval5Min, got.Interval)
 		require.Len(t, got.DataPoints, 2, "empty buckets are absent")
 		first, second := got.DataPoints[0], got.DataPoints[1]
-		require.Equal(t, Moment.Truncate(time.Hour).Add(-5*time.Minute), first.Timestamp)
+		require.Equal(t, moment.Truncate(time.Hour).Add(-5*time.Minute), first.Timestamp)
 		require.EqualValues(t, 2, *first.TotalRequests)
-		require.InDelta(t, 25, *first.P50ResponseTimeMs, 1e-9)
+		require.InDelta(t, 20, *first.P50ResponseTimeMs, 0)
+		require.Equal(t, &api.InsufficientSamples{"p50", "p95", "p99"}, first.InsufficientSamples)
 		require.InDelta(t, 0.5, *first.ErrorRate, 0)
 		require.EqualValues(t, 1, *first.ActiveUsers)
 		require.Nil(t, first.TotalEvents)
@@ -189,7 +191,7 @@ func TestTimeSeriesOverRawRows(t *testing.T) {
 		require.EqualValues(t, 1, *second.UniqueUsers)
 		require.Equal(t, map[string]int64{"page_view": 1}, second.EventsByType)
 		require.True(t, second.Complete, "over at 14:05, stored through 14:05:30")
-		require.Equal(t, []api.Deploy{{App: "shop", AppVersion: "2", Timestamp: Moment.Truncate(time.Hour)}}, got.Deploys)
+		require.Equal(t, []api.Deploy{{App: "shop", AppVersion: "2", Timestamp: moment.Truncate(time.Hour)}}, got.Deploys)
 	})
 	t.Run("hours beyond", func(t *testing.T) {
 		got := ask[api.TimeSeries](b, "/api/v1/metrics/time-series", "metric_type", "usage", "time_range", "7d")
@@ -212,7 +214,7 @@ func TestTimeSeriesOverRawRows(t *testing.T) {
 func TestUsageCount(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	at := Before(time.Minute)
+	at := before(time.Minute)
 	b.events(event.Usage{Timestamp: at, SessionID: "s1"}, event.Usage{Timestamp: at, SessionID: "s2", App: "desk"},
 		event.Usage{Timestamp: at, UserID: "bob"})
 	const path = "/api/v1/metrics/usage/count"

@@ -45,20 +45,16 @@ func (s *Service) requests() httpapi.Route {
 
 func (s *Service) getRequests(ctx context.Context, _ auth.Caller, req requestsRequest) (*api.RequestList, error) {
 	resp := &api.RequestList{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
-	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: true, Now: s.now()})
-		if err != nil {
-			return err
-		}
+	err := s.read(ctx, history.Question{Range: req.rng, Exact: true}, req.filter.App, func(ctx context.Context, tx pgx.Tx, v *history.View) (int64, error) {
 		list, err := records.ListRequests(ctx, tx, v, req.filter, req.order, req.limit+1)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if resp.Truncated = len(list) > req.limit; resp.Truncated {
 			list = list[:req.limit]
 		}
 		resp.Requests, resp.Sources = list, v.RawProvenance(int64(len(list)), v.RawWindow())
-		return nil
+		return resp.Sources.N, nil
 	})
 	return resp, err
 }

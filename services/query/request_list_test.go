@@ -23,7 +23,7 @@ func TestRequestsAreThoseOfAPlainQuery(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	var list []event.Performance
 	for i := range 400 {
-		p := event.Performance{Timestamp: Before(time.Duration(1+r.IntN(20*3600)) * time.Second), Endpoint: fmt.Sprintf("/e%d", i%3),
+		p := event.Performance{Timestamp: before(time.Duration(1+r.IntN(20*3600)) * time.Second), Endpoint: fmt.Sprintf("/e%d", i%3),
 			ResponseTimeMS: math.Round(math.Exp(r.NormFloat64() + 3)), UserID: fmt.Sprintf("u%d", r.IntN(5))}
 		if i%50 == 0 {
 			p.UserID, p.StatusCode = "rare", 500
@@ -40,7 +40,7 @@ func TestRequestsAreThoseOfAPlainQuery(t *testing.T) {
 				for _, limit := range []string{"1", "7", "100", "1000"} {
 					got := ask[api.RequestList](b, "/api/v1/metrics/requests", "order", order, "limit", limit, query[0], query[1])
 					rows, err := b.pool.Query(t.Context(), `SELECT id FROM performance_metrics WHERE "timestamp" >= $1 AND `+condition+
-						` ORDER BY `+by+`"timestamp" DESC, id DESC LIMIT `+limit, Before(history.Day))
+						` ORDER BY `+by+`"timestamp" DESC, id DESC LIMIT `+limit, before(history.Day))
 					require.NoError(t, err)
 					want, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 					require.NoError(t, err)
@@ -55,7 +55,7 @@ func TestRequestsAreThoseOfAPlainQuery(t *testing.T) {
 	}
 	t.Run("where nothing is aggregated", same)
 	for h := range 19 {
-		b.settle(Moment.Add(-time.Duration(h+1)*time.Hour).Truncate(time.Hour), 0)
+		b.settle(moment.Add(-time.Duration(h+1)*time.Hour).Truncate(time.Hour), 0)
 	}
 	b.exec(`UPDATE hour_receipts SET source_rows = $1`, history.ListedRows)
 	t.Run("where it is, and there is more than is read along the key", same)

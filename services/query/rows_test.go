@@ -23,7 +23,7 @@ func TestRequests(t *testing.T) {
 	b := setup(t)
 	var list []event.Performance
 	for i := range 30 {
-		list = append(list, event.Performance{Timestamp: Before(time.Duration(i+1) * time.Minute), ResponseTimeMS: float64(100 - i), UserID: "ada"})
+		list = append(list, event.Performance{Timestamp: before(time.Duration(i+1) * time.Minute), ResponseTimeMS: float64(100 - i), UserID: "ada"})
 	}
 	list[3].StatusCode, list[3].ErrorType, list[3].InteractionID = 503, "Gone", "i1"
 	list[4].StatusCode, list[4].UserID = 301, "bob"
@@ -34,7 +34,7 @@ func TestRequests(t *testing.T) {
 		got := ask[api.RequestList](b, path, "limit", "10")
 		require.Len(t, got.Requests, 10)
 		require.True(t, got.Truncated)
-		require.Equal(t, Before(time.Minute), got.Requests[0].Timestamp)
+		require.Equal(t, before(time.Minute), got.Requests[0].Timestamp)
 		require.Equal(t, got.StartTime, *got.Sources.RawFrom)
 		require.False(t, ask[api.RequestList](b, path, "limit", "30").Truncated)
 	})
@@ -63,8 +63,8 @@ func TestRequests(t *testing.T) {
 	})
 	t.Run("before the raw window there are none, which is no error", func(t *testing.T) {
 		b := setup(t)
-		b.exec(`UPDATE purge_line SET purged_before = $1`, Before(7*history.Day).Truncate(time.Hour))
-		got := ask[api.RequestList](b, path, "start", rfc(Before(20*history.Day)), "end", rfc(Before(10*history.Day)))
+		b.exec(`UPDATE purge_line SET purged_before = $1`, before(7*history.Day).Truncate(time.Hour))
+		got := ask[api.RequestList](b, path, "start", rfc(before(20*history.Day)), "end", rfc(before(10*history.Day)))
 		require.Empty(t, got.Requests)
 		require.Nil(t, got.Sources.RawFrom)
 		require.Equal(t, api.AlignmentNone, got.Sources.Alignment)
@@ -76,15 +76,15 @@ func TestDetails(t *testing.T) {
 	b := setup(t)
 	yes := true
 	b.requests(
-		event.Performance{Timestamp: Before(time.Hour), ResponseTimeMS: 10, UserID: "ada"},
-		event.Performance{Timestamp: Before(time.Hour), ResponseTimeMS: 30, UserID: "ada", StatusCode: 500},
-		event.Performance{Timestamp: Before(2 * time.Hour), ResponseTimeMS: 20, UserID: "bob", StatusCode: 404, ErrorType: "Missing"},
-		event.Performance{Timestamp: Before(2 * time.Hour), ResponseTimeMS: 20, UserID: "cyd", Method: "POST"},
+		event.Performance{Timestamp: before(time.Hour), ResponseTimeMS: 10, UserID: "ada"},
+		event.Performance{Timestamp: before(time.Hour), ResponseTimeMS: 30, UserID: "ada", StatusCode: 500},
+		event.Performance{Timestamp: before(2 * time.Hour), ResponseTimeMS: 20, UserID: "bob", StatusCode: 404, ErrorType: "Missing"},
+		event.Performance{Timestamp: before(2 * time.Hour), ResponseTimeMS: 20, UserID: "cyd", Method: "POST"},
 	)
 	b.events(
-		event.Usage{Timestamp: Before(time.Hour), EventType: "form_submit", PageName: "/a", ElementID: "f", UserID: "ada", Success: &yes},
-		event.Usage{Timestamp: Before(time.Hour), EventType: "form_submit", PageName: "/b", UserID: "bob"},
-		event.Usage{Timestamp: Before(time.Hour), PageName: "/a", UserID: "cyd"},
+		event.Usage{Timestamp: before(time.Hour), EventType: "form_submit", PageName: "/a", ElementID: "f", UserID: "ada", Success: &yes},
+		event.Usage{Timestamp: before(time.Hour), EventType: "form_submit", PageName: "/b", UserID: "bob"},
+		event.Usage{Timestamp: before(time.Hour), PageName: "/a", UserID: "cyd"},
 	)
 	t.Run("an endpoint", func(t *testing.T) {
 		got := ask[api.EndpointDetail](b, "/api/v1/metrics/endpoint", "endpoint", "/orders", "method", "GET")
@@ -114,11 +114,11 @@ func TestDetails(t *testing.T) {
 		b.refused(http.StatusBadRequest, "/api/v1/metrics/event")
 	})
 	t.Run("the apps", func(t *testing.T) {
-		b.requests(event.Performance{Timestamp: Before(time.Minute), App: "desk"})
+		b.requests(event.Performance{Timestamp: before(time.Minute), App: "desk"})
 		got := ask[api.AppList](b, "/api/v1/apps")
 		require.Equal(t, []api.AppSummary{
-			{App: "desk", LastSeen: Before(time.Minute), Endpoints: 1, Requests: 1},
-			{App: "shop", LastSeen: Before(time.Hour), Endpoints: 2, Events: 3, Requests: 4},
+			{App: "desk", LastSeen: before(time.Minute), Endpoints: 1, Requests: 1},
+			{App: "shop", LastSeen: before(time.Hour), Endpoints: 2, Events: 3, Requests: 4},
 		}, got.Apps)
 	})
 }
@@ -128,14 +128,14 @@ func TestFeatures(t *testing.T) {
 	b := setup(t)
 	for i := range 4 {
 		id := fmt.Sprintf("click-%d", i)
-		b.events(event.Usage{Timestamp: Before(time.Hour), EventType: event.TypeButtonClick, ElementID: "buy", UserID: fmt.Sprint("u", i%2),
+		b.events(event.Usage{Timestamp: before(time.Hour), EventType: event.TypeButtonClick, ElementID: "buy", UserID: fmt.Sprint("u", i%2),
 			InteractionID: id})
-		b.requests(event.Performance{Timestamp: Before(time.Hour), ResponseTimeMS: 1, InteractionID: id},
-			event.Performance{Timestamp: Before(time.Hour), ResponseTimeMS: float64(100 * (i + 1)), InteractionID: id, Endpoint: "/pay",
+		b.requests(event.Performance{Timestamp: before(time.Hour), ResponseTimeMS: 1, InteractionID: id},
+			event.Performance{Timestamp: before(time.Hour), ResponseTimeMS: float64(100 * (i + 1)), InteractionID: id, Endpoint: "/pay",
 				Method: "POST", StatusCode: 200 + 300*(i/3)})
 	}
-	b.events(event.Usage{Timestamp: Before(time.Hour), ElementID: "idle", InteractionID: "without requests"})
-	b.requests(event.Performance{Timestamp: Before(time.Hour), InteractionID: "click-0", App: "another app's"})
+	b.events(event.Usage{Timestamp: before(time.Hour), ElementID: "idle", InteractionID: "without requests"})
+	b.requests(event.Performance{Timestamp: before(time.Hour), InteractionID: "click-0", App: "another app's"})
 
 	got := ask[api.FeatureList](b, "/api/v1/metrics/features")
 	require.Len(t, got.Features, 1)
@@ -144,7 +144,8 @@ func TestFeatures(t *testing.T) {
 	require.EqualValues(t, 8, f.Requests)
 	require.EqualValues(t, 2, f.Users)
 	require.InDelta(t, 0.25, f.ErrorRate, 0)
-	require.InDelta(t, 250, f.P50ResponseTimeMs, 1e-9)
+	require.InDelta(t, 200, f.P50ResponseTimeMs, 0)
+	require.Equal(t, &api.InsufficientSamples{"p95"}, f.InsufficientSamples)
 	require.Equal(t, "/pay POST", *f.SlowestEndpoint+" "+*f.SlowestMethod)
 	require.Nil(t, f.PageName)
 }
@@ -156,11 +157,11 @@ func TestExport(t *testing.T) {
 	var list []event.Performance
 	for i := range rows {
 		// Many of one moment, so that pages end between equals.
-		list = append(list, event.Performance{Timestamp: Before(20*time.Hour - time.Duration(i/1000)*time.Hour), ResponseTimeMS: float64(i), UserID: "ada"})
+		list = append(list, event.Performance{Timestamp: before(20*time.Hour - time.Duration(i/1000)*time.Hour), ResponseTimeMS: float64(i), UserID: "ada"})
 	}
 	b.requests(list...)
-	b.events(event.Usage{Timestamp: Before(time.Hour), ElementID: "=HYPERLINK(1)", Metadata: json.RawMessage(`{"n": 12345678901234567890}`)},
-		event.Usage{Timestamp: Before(30 * time.Minute), UserID: "bob"})
+	b.events(event.Usage{Timestamp: before(time.Hour), ElementID: "=HYPERLINK(1)", Metadata: json.RawMessage(`{"n": 12345678901234567890}`)},
+		event.Usage{Timestamp: before(30 * time.Minute), UserID: "bob"})
 	const path = "/api/v1/metrics/export"
 
 	t.Run("NDJSON has every row once, oldest first", func(t *testing.T) {
@@ -202,7 +203,7 @@ func TestExport(t *testing.T) {
 		b.refused(http.StatusBadRequest, path, "kind", "performance", "format", "xlsx")
 	})
 	t.Run("it begins at the purge line", func(t *testing.T) {
-		b.exec(`UPDATE purge_line SET purged_before = $1`, Before(17*time.Hour+30*time.Minute))
+		b.exec(`UPDATE purge_line SET purged_before = $1`, before(17*time.Hour+30*time.Minute))
 		require.Equal(t, rows-3000, strings.Count(b.get(path, "kind", "performance").Body.String(), "\n"))
 	})
 }

@@ -1,10 +1,12 @@
 package query
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
@@ -63,6 +65,23 @@ func (s *Service) Routes() []httpapi.Route {
 }
 
 func (s *Service) now() time.Time { return s.clock().UTC() }
+
+// read opens a view of a range in one snapshot and runs f on it. f returns how many
+// events its answer counts: where it counts none, the app asked for must be known.
+func (s *Service) read(ctx context.Context, q history.Question, app string, f func(context.Context, pgx.Tx, *history.View) (int64, error)) error {
+	q.Now = s.now()
+	return s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		v, err := history.Open(ctx, tx, q)
+		if err != nil {
+			return err
+		}
+		n, err := f(ctx, tx, v)
+		if err != nil || n > 0 {
+			return err
+		}
+		return history.RequireApp(ctx, tx, app, q.Now)
+	})
+}
 
 // retained reports whether all of a range is still kept.
 func (s *Service) retained(r history.Range) bool {

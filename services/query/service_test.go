@@ -53,7 +53,7 @@ func TestEmptyDatabase(t *testing.T) {
 	})
 	for _, name := range []string{"7d", "30d", "90d"} {
 		got := ask[api.Performance](b, "/api/v1/metrics/performance", "time_range", name)
-		require.Zero(t, got.Metrics)
+		require.Equal(t, api.PerformanceMetrics{InsufficientSamples: &api.InsufficientSamples{"p50", "p95", "p99"}}, got.Metrics)
 		require.Equal(t, got.StartTime, got.Sources.CompleteTo, "nothing is known to be complete")
 		require.Empty(t, ask[api.TimeSeries](b, "/api/v1/metrics/time-series", "metric_type", "both", "time_range", name).DataPoints)
 		require.Empty(t, ask[api.Usage](b, "/api/v1/metrics/usage", "time_range", name).ActiveUsers)
@@ -82,7 +82,7 @@ func TestDatabaseAway(t *testing.T) {
 func TestQueryThatTakesTooLong(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *Config) { c.Timeout = 100 * time.Millisecond })
-	b.requests(event.Performance{Timestamp: Before(time.Hour)})
+	b.requests(event.Performance{Timestamp: before(time.Hour)})
 	tx, err := b.pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) }()
@@ -187,7 +187,7 @@ func TestParametersThatBreakARule(t *testing.T) {
 		"an order":                    {"/api/v1/metrics/requests", []string{"order", "random"}, "order"},
 		"a status class":              {"/api/v1/metrics/requests", []string{"status_class", "1xx"}, "status_class"},
 		"the range of own events":     {"/api/v1/metrics/usage/count", []string{"start", "now"}, "end"},
-		"five minutes without a row":  {"/api/v1/metrics/usage", append([]string{"interval", "5min"}, pairs(between(Before(20*history.Day), Before(20*history.Day-time.Hour)))...), "interval"},
+		"five minutes without a row":  {"/api/v1/metrics/usage", append([]string{"interval", "5min"}, pairs(between(before(20*history.Day), before(20*history.Day-time.Hour)))...), "interval"},
 		"the limit of dead letters":   {"/api/v1/pipeline/dead", []string{"limit", "-1"}, "limit"},
 		"the limit of features":       {"/api/v1/metrics/features", []string{"limit", "9999"}, "limit"},
 		"the kind of an export":       {"/api/v1/metrics/export", []string{"kind", "both"}, "kind"},
@@ -195,7 +195,7 @@ func TestParametersThatBreakARule(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if name == "five minutes without a row" {
-				b.exec(`UPDATE purge_line SET purged_before = $1`, Before(7*history.Day).Truncate(time.Hour))
+				b.exec(`UPDATE purge_line SET purged_before = $1`, before(7*history.Day).Truncate(time.Hour))
 			}
 			got := b.refused(http.StatusBadRequest, c.path, c.pairs...)
 			require.Contains(t, got["message"], c.field)

@@ -23,8 +23,8 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/testkit"
 )
 
-// Moment is when most tests happen: a little after an hour.
-var Moment = time.Date(2026, 3, 18, 14, 7, 30, 0, time.UTC)
+// moment is when most tests happen: a little after an hour.
+var moment = time.Date(2026, 3, 18, 14, 7, 30, 0, time.UTC)
 
 // bundle is a query service on a database of its own, called as HTTP.
 type bundle struct {
@@ -49,7 +49,7 @@ func setupOn(t *testing.T, dsn string, options ...option) *bundle {
 	pool, err := postgres.Open(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	b := &bundle{t: t, pool: pool, clock: testkit.NewClock(Moment),
+	b := &bundle{t: t, pool: pool, clock: testkit.NewClock(moment),
 		caller: auth.Caller{Kind: auth.KindUser, UserID: "admin@example.com", Admin: true}}
 	config := DefaultConfig()
 	for _, o := range options {
@@ -160,5 +160,5 @@ func null(value string) *string {
 	return &value
 }
 
-// Before returns the time d before the moment.
-func Before(d time.Duration) time.Time { return Moment.Add(-d) }
+// before returns the time d before the moment.
+func before(d time.Duration) time.Time { return moment.Add(-d) }

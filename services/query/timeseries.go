@@ -41,22 +41,18 @@ func (s *Service) timeSeries() httpapi.Route {
 
 func (s *Service) getTimeSeries(ctx context.Context, _ auth.Caller, req seriesRequest) (*api.TimeSeries, error) {
 	resp := &api.TimeSeries{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
-	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Now: s.now()})
-		if err != nil {
-			return err
-		}
+	err := s.read(ctx, history.Question{Range: req.rng, Exact: req.exact}, req.Filter.App, func(ctx context.Context, tx pgx.Tx, v *history.View) (int64, error) {
 		b, err := v.Buckets(req.interval, req.zone)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		series, err := v.ReadSeries(ctx, tx, req.SeriesQuestion, b)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		resp.Interval, resp.DataPoints, resp.Sources = b.Interval, series.List(v, b), series.Provenance(v, req.SeriesQuestion, b)
-		resp.Deploys, err = v.ListDeploys(ctx, tx, req.Filter.App)
-		return err
+		resp.Deploys, err = v.ListDeploys(ctx, tx, req.Filter)
+		return resp.Sources.N, err
 	})
 	return resp, err
 }

@@ -43,38 +43,43 @@ func (s *Service) usage() httpapi.Route {
 
 func (s *Service) getUsage(ctx context.Context, _ auth.Caller, req usageRequest) (*api.Usage, error) {
 	resp := &api.Usage{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
-	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Exact: req.exact, Compare: req.compare, Now: s.now()})
-		if err != nil {
-			return err
-		}
+	question := history.Question{Range: req.rng, Exact: req.exact, Compare: req.compare}
+	err := s.read(ctx, question, req.filter.App, func(ctx context.Context, tx pgx.Tx, v *history.View) (int64, error) {
 		b, err := v.Buckets(req.interval, req.zone)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		tally, err := history.TallyEvents(ctx, tx, v.PlanWhole(event.KindUsage), req.filter, true)
-		if err != nil {
-			return err
+		resp.Interval = b.Interval
+		if err := s.addEvents(ctx, tx, v, req, resp); err != nil {
+			return 0, err
 		}
-		current, err := history.CountUsersThisHour(ctx, tx, s.now(), req.filter.App, req.anonymous)
-		if err != nil {
-			return err
+		n := resp.Metrics.TotalEvents
+		if err = addUsers(ctx, tx, v, req, b, resp); err != nil || !req.compare {
+			return n, err
 		}
-		resp.Interval, resp.Metrics = b.Interval, tally.Metrics()
-		resp.Metrics.ActiveUsersCurrentHour = current
-		resp.EventDistribution, resp.PageViews, resp.Elements = tally.ByType, tally.Pages, tally.Elements
-		if err = addUsersOf(ctx, tx, v, req, b, tally.N, resp); err != nil || !req.compare {
-			return err
-		}
-		resp.Previous, err = s.previousUsage(ctx, tx, v, req, current)
-		return err
+		resp.Previous, err = s.previousUsage(ctx, tx, v, req, resp.Metrics.ActiveUsersCurrentHour)
+		return n, err
 	})
 	return resp, err
 }
 
-// addUsersOf adds who had the n events of the answer: how many, and where they are
-// wanted how many when, and who.
-func addUsersOf(ctx context.Context, tx pgx.Tx, v *history.View, req usageRequest, b history.Buckets, n int64, resp *api.Usage) (err error) {
+// addEvents adds the numbers of events and the lists by type, page and element.
+func (s *Service) addEvents(ctx context.Context, tx pgx.Tx, v *history.View, req usageRequest, resp *api.Usage) error {
+	tally, err := history.TallyEvents(ctx, tx, v.PlanWhole(event.KindUsage), req.filter, true)
+	if err != nil {
+		return err
+	}
+	resp.Metrics, resp.EventDistribution = tally.Metrics(), tally.ByType
+	resp.PageViews, resp.PageList = tally.Pages.List(history.MaxPages)
+	resp.Elements, resp.ElementList = tally.Elements.List(history.MaxElements)
+	resp.Metrics.ActiveUsersCurrentHour, err = history.CountUsersThisHour(ctx, tx, s.now(), req.filter.App, req.anonymous)
+	return err
+}
+
+// addUsers adds the number of users with events and, where they are wanted, the
+// numbers of users per bucket and the list of the most active.
+func addUsers(ctx context.Context, tx pgx.Tx, v *history.View, req usageRequest, b history.Buckets, resp *api.Usage) (err error) {
+	n := resp.Metrics.TotalEvents
 	if !req.users {
 		r := v.PlanWhole(event.KindUsage)
 		who, err := history.ReadUsers(ctx, tx, history.UserQuestion{Events: r, Filter: req.filter}, nil)
@@ -92,10 +97,9 @@ func addUsersOf(ctx context.Context, tx pgx.Tx, v *history.View, req usageReques
 	return err
 }
 
-// previousUsage tallies the period before, or returns nil where part of it is
-// no longer kept.
+// previousUsage tallies the period before, nil where part of it is no longer kept.
 func (s *Service) previousUsage(ctx context.Context, tx pgx.Tx, v *history.View, req usageRequest, current int64) (*api.PreviousUsage, error) {
-	if !s.retained(v.Asked.Previous()) {
+	if !s.retained(v.PreviousRange()) {
 		return nil, nil
 	}
 	before := v.Previous(req.exact)
@@ -110,5 +114,6 @@ func (s *Service) previousUsage(ctx context.Context, tx pgx.Tx, v *history.View,
 	}
 	m := tally.Metrics()
 	m.UniqueUsers, m.ActiveUsersCurrentHour = users.Events.Count(), current
-	return &api.PreviousUsage{StartTime: before.Asked.Start, EndTime: before.Asked.End, Metrics: m}, nil
+	from, to := before.Effective()
+	return &api.PreviousUsage{StartTime: from, EndTime: to, Metrics: m, Sources: before.Provenance(tally.N, false, q.Events)}, nil
 }

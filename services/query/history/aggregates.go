@@ -54,7 +54,7 @@ func aggregates(s *snapshot.Statement, t tables, kind event.Kind, f snapshot.Fil
 		some = true
 		s.Add(`SELECT `)
 		columns()
-		s.Add(` FROM `+part.table+`metric_type = ? AND `, string(kind)).In(aggregateTime, part.spans).Equal("app", f.App)
+		s.Add(` FROM `+part.table+`metric_type = ? AND `, string(kind)).In(aggregateTime, part.spans).MatchApp(f)
 		if kind == event.KindPerformance {
 			s.Equal("endpoint_path", f.Endpoint).Equal("method", f.Method)
 		} else {
@@ -162,12 +162,27 @@ func selectApps(s *snapshot.Statement, kind event.Kind, r Plan) bool {
 		return false
 	}
 	s.Add(`SELECT true, app, sum(sample_count)::bigint, max(time_bucket) FROM (`)
-	aggregates(s, tablesByApp, kind, snapshot.Filter{}, r, func() { s.Add(`app, sample_count, time_bucket`) })
+	aggregates(s, tablesByApp, kind, snapshot.Filter{AllApps: true}, r, func() { s.Add(`app, sample_count, time_bucket`) })
 	s.Add(`) AS part GROUP BY app`)
 	return true
 }
 
 // selectEndpoints appends app, endpoint, method; one may come more than once.
 func selectEndpoints(s *snapshot.Statement, r Plan) bool {
-	return aggregates(s, tablesByKey, event.KindPerformance, snapshot.Filter{}, r, func() { s.Add(`app, endpoint_path, method`) })
+	return aggregates(s, tablesByKey, event.KindPerformance, snapshot.Filter{AllApps: true}, r, func() { s.Add(`app, endpoint_path, method`) })
+}
+
+// recordedApps returns the apps that aggregates have; with an app only that.
+func recordedApps(s *snapshot.Statement, app string) *snapshot.Statement {
+	return s.Add(`SELECT app FROM aggregated_totals WHERE true`).Equal("app", app)
+}
+
+// hoursWithUser returns start and end of the aggregated hours in which a user had
+// usage events; an app narrows them, "" is all.
+func hoursWithUser(r Plan, app, user string) *snapshot.Statement {
+	var st snapshot.Statement
+	st.Add(`SELECT DISTINCT time_bucket, time_bucket + interval '1 hour' FROM aggregated_totals
+		WHERE resolution = 'hour' AND metric_type = 'usage' AND `).In(aggregateTime, r.hours).Equal("app", app)
+	return st.Add(` AND users @> ARRAY(SELECT user_number FROM user_numbers WHERE user_id = ?)
+		AND EXISTS (SELECT FROM user_numbers WHERE user_id = ?) ORDER BY 1`, user, user)
 }

@@ -14,33 +14,39 @@ import (
 	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
-// ListApps returns the apps of the view by name.
-func (v *View) ListApps(ctx context.Context, tx pgx.Tx) ([]api.AppSummary, error) {
+// ListApps returns the apps of the view by name, and apart from them Lakepulse's
+// own, nil where it has recorded nothing.
+func (v *View) ListApps(ctx context.Context, tx pgx.Tx) ([]api.AppSummary, *api.AppSummary, error) {
 	found := appsSeen{}
 	for _, kind := range event.Kinds() {
 		if err := found.add(ctx, tx, kind, v.planHours(kind)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if err := found.countEndpoints(ctx, tx, v.PlanWhole(event.KindPerformance)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := found.readLastSeen(ctx, tx, v.coverage.purged); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return found.list(), nil
+	var own *api.AppSummary
+	if seen := found[event.OwnApp]; seen != nil {
+		own = &seen.AppSummary
+		delete(found, event.OwnApp)
+	}
+	return found.list(), own, nil
 }
 
-// appsSeen is what is known of each app.
+// appsSeen are summaries by app.
 type appsSeen map[string]*appSeen
 
 type appSeen struct {
 	api.AppSummary
 
-	byHour bool // LastSeen is the start of the last hour the app was seen in
+	byHour bool // LastSeen is the start of an hour, the row itself was not read
 }
 
-// add counts the rows of one kind per app, and when the last was.
+// add counts the rows of one kind per app and notes the time of the last.
 func (a appsSeen) add(ctx context.Context, tx pgx.Tx, kind event.Kind, r Plan) error {
 	var st snapshot.Statement
 	some := selectApps(&st, kind, r)
@@ -101,8 +107,8 @@ func (a appsSeen) countEndpoints(ctx context.Context, tx pgx.Tx, r Plan) error {
 	})
 }
 
-// readLastSeen finds the very moment apps were last seen where only the hour is known
-// and its rows are still there.
+// readLastSeen reads the time of an app's last row where only its hour is known and
+// the rows of that hour still exist.
 func (a appsSeen) readLastSeen(ctx context.Context, tx pgx.Tx, purged time.Time) error {
 	var names []string
 	var hours []time.Time

@@ -1,12 +1,7 @@
 package history
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
-	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,22 +11,22 @@ import (
 	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
-// The most entries of lists that have no natural bound.
+// The most entries of a list in an answer.
 const (
-	maxPages    = 1000
-	maxElements = 200
+	MaxPages    = 1000
+	MaxElements = 200
 )
 
 // eventTally is what a set of usage events adds up to.
 type eventTally struct {
 	N, succeeded, failed int64
 	ByType               map[string]int64
-	Pages                map[string]int64 // of page views or, with a filter, of its type
-	Elements             map[string]int64
+	Pages                counts // of page views or, with a filter, of its type
+	Elements             counts
 }
 
 func newEventTally() *eventTally {
-	return &eventTally{ByType: map[string]int64{}, Pages: map[string]int64{}, Elements: map[string]int64{}}
+	return &eventTally{ByType: map[string]int64{}, Pages: newCounts(), Elements: newCounts()}
 }
 
 func (t *eventTally) add(name string, n, succeeded, failed int64) {
@@ -66,36 +61,16 @@ func TallyEvents(ctx context.Context, tx pgx.Tx, r Plan, f snapshot.Filter, list
 		}
 	}
 	if len(r.raw) == 0 {
-		return t.shortenLists(), nil
+		return t, nil
 	}
 	if err := t.addRaw(ctx, tx, r.raw, f); err != nil || !lists {
 		return t, err
 	}
 	pages := snapshot.Filter{App: f.App, EventType: pageType(f)}
-	if err := countEventsBy(ctx, tx, r.raw, pages, "page_name", maxPages, t.Pages); err != nil {
+	if err := countEventsBy(ctx, tx, r.raw, pages, "page_name", &t.Pages); err != nil {
 		return nil, err
 	}
-	err := countEventsBy(ctx, tx, r.raw, f, "element_id", maxElements, t.Elements)
-	return t.shortenLists(), err
-}
-
-// shortenLists leaves the most frequent entries of the lists.
-func (t *eventTally) shortenLists() *eventTally {
-	t.Pages, t.Elements = keepMostFrequent(t.Pages, maxPages), keepMostFrequent(t.Elements, maxElements)
-	return t
-}
-
-func keepMostFrequent(counts map[string]int64, n int) map[string]int64 {
-	if len(counts) <= n {
-		return counts
-	}
-	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
-	for _, name := range names[n:] {
-		delete(counts, name)
-	}
-	return counts
+	return t, countEventsBy(ctx, tx, r.raw, f, "element_id", &t.Elements)
 }
 
 func (t *eventTally) addAggregates(ctx context.Context, tx pgx.Tx, r Plan, f snapshot.Filter, lists bool) error {
@@ -107,29 +82,11 @@ func (t *eventTally) addAggregates(ctx context.Context, tx pgx.Tx, r Plan, f sna
 		}
 		t.add(name, n, succeeded, failed)
 		values := rows.RawValues()
-		if err := addCounts(t.Pages, values[4]); err != nil {
+		if err := t.Pages.addJSON(values[4]); err != nil {
 			return err
 		}
-		return addCounts(t.Elements, values[5])
+		return t.Elements.addJSON(values[5])
 	})
-}
-
-// addCounts adds a JSON object of counts, as the database sends jsonb.
-func addCounts(counts map[string]int64, data []byte) error {
-	if len(data) == 0 {
-		return nil
-	}
-	if data[0] == 1 { // the version that comes before jsonb in binary
-		data = data[1:]
-	}
-	var part map[string]int64
-	if err := json.Unmarshal(data, &part); err != nil {
-		return fmt.Errorf("distribution: %w", err)
-	}
-	for name, n := range part {
-		counts[name] += n
-	}
-	return nil
 }
 
 func (t *eventTally) addRaw(ctx context.Context, tx pgx.Tx, spans []snapshot.Span, f snapshot.Filter) error {
@@ -145,17 +102,20 @@ func (t *eventTally) addRaw(ctx context.Context, tx pgx.Tx, spans []snapshot.Spa
 	})
 }
 
-// countEventsBy adds the counts of events by a column of usage_events, the most
-// frequent ones; events without it are left out.
-func countEventsBy(ctx context.Context, tx pgx.Tx, spans []snapshot.Span, f snapshot.Filter, column string, most int, counts map[string]int64) error {
+// countEventsBy counts events by a column of usage_events; events without a value
+// are left out. All values are counted before a list is cut, because one that is
+// rare here may be frequent in the aggregates.
+func countEventsBy(ctx context.Context, tx pgx.Tx, spans []snapshot.Span, f snapshot.Filter, column string, into *counts) error {
 	var st snapshot.Statement
-	st.Add(`SELECT `+column+`, count(*) FROM usage_events WHERE `).Within(spans).MatchEvents(f).
-		Add(` AND `+column+` IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT ?`, most)
+	st.Add(`SELECT CASE WHEN place <= ? THEN name END, sum(n)::bigint FROM (
+		SELECT `+column+` AS name, count(*) AS n, row_number() OVER (ORDER BY count(*) DESC, `+column+`) AS place
+		  FROM usage_events WHERE `, maxCounted).Within(spans).MatchEvents(f).
+		Add(` AND ` + column + ` IS NOT NULL GROUP BY 1) AS counted GROUP BY 1`)
 	return snapshot.Collect(ctx, tx, &st, "count events by "+column, func(rows pgx.Rows) error {
-		var name string
+		var name *string
 		var n int64
 		err := rows.Scan(&name, &n)
-		counts[name] += n
+		into.add(name, n)
 		return err
 	})
 }

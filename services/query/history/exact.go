@@ -13,53 +13,51 @@ import (
 	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
-// Exact percentiles without sorting the rows: the histogram of a set of rows
-// says in which bucket the value of a rank lies, and a bucket holds about a
-// hundredth of the values. Only those are read, and the rank is found among
-// them. The result is percentile_cont's, to the bit.
+// Exact percentiles are found without sorting all rows. The histogram of a set of
+// rows says in which bucket the value at a rank lies. Only the values of those
+// buckets are read, about a hundredth of all, and the rank is looked up among
+// them. The result equals percentile_disc.
 
-// errCountsDiffer says that the rows are not those the histogram has counted. It
-// cannot be while aggregates and raw rows agree.
+// errCountsDiffer is returned where raw rows and the aggregate of the same hours
+// have different counts in a bucket. It does not happen while they agree.
 var errCountsDiffer = errors.New("raw rows and their aggregates disagree")
 
-// percentileSearch looks up the exact percentiles of sets of raw rows.
+// percentileSearch finds the exact percentiles of several sets of raw rows in one statement.
 type percentileSearch struct {
 	sets   []*RequestTally
 	wanted []*wantedBucket
 	at     map[bucketOfSet]*wantedBucket
 }
 
-// bucketOfSet is a bucket of a set.
+// bucketOfSet names a histogram bucket of a set.
 type bucketOfSet struct{ set, bucket int }
 
-// wantedBucket is a place whose values are wanted.
+// wantedBucket is a bucket whose values are read.
 type wantedBucket struct {
 	bucketOfSet
 
 	values []valueCount
 }
 
-// valueCount is a value and how often it is there: clocks are coarse, so many
-// rows may share one.
+// valueCount is a value and its number of rows: clocks are coarse, so many rows
+// may have the same value.
 type valueCount struct {
 	ms float64
 	n  int64
 }
 
-// newPercentileSearch notes where the percentiles of each set lie, set by set.
+// newPercentileSearch lists the buckets in which the percentiles of each set lie, set by set.
 func newPercentileSearch(sets []*RequestTally) *percentileSearch {
 	s := &percentileSearch{sets: sets, at: map[bucketOfSet]*wantedBucket{}}
 	for i, t := range sets {
 		for _, q := range quantiles {
-			low, high, _ := neighbours(q, t.histogram.Count())
-			s.want(i, low)
-			s.want(i, high)
+			s.want(i, nearestRank(q, t.histogram.Count()))
 		}
 	}
 	return s
 }
 
-// want notes the place of a rank. The first and the last value are known.
+// want adds the bucket of a rank. The first and the last value need none: they are min and max.
 func (s *percentileSearch) want(set int, rank uint64) {
 	h := &s.sets[set].histogram
 	if rank <= 1 || rank >= h.Count() {
@@ -73,19 +71,15 @@ func (s *percentileSearch) want(set int, rank uint64) {
 	}
 }
 
-// neighbours are the ranks, from 1, that percentile_cont interpolates between,
-// and how far from the lower to the upper.
-func neighbours(q float64, n uint64) (low, high uint64, part float64) {
-	if n == 0 {
-		return 0, 0, 0
-	}
-	row := q * float64(n-1)
-	return uint64(math.Floor(row)) + 1, uint64(math.Ceil(row)) + 1, row - math.Floor(row)
+// nearestRank is the rank of a percentile among n values, from 1: that of
+// percentile_disc, and of stats.Histogram.
+func nearestRank(q float64, n uint64) uint64 {
+	return max(1, uint64(math.Ceil(q*float64(n))))
 }
 
-// findExactPercentiles replaces the percentiles of sets, which have counted the raw rows of
-// the spans, by exact ones. The first set is all rows; each of the others, which
-// come with their keys, is the rows of its key.
+// findExactPercentiles replaces the percentiles of sets of raw rows, which come from
+// histograms, by exact ones. The first set is all rows of the spans; each further
+// set is the rows of the key at its place.
 func findExactPercentiles(ctx context.Context, tx pgx.Tx, spans []snapshot.Span, f snapshot.Filter, sets []*RequestTally, keys ...EndpointKey) error {
 	s := newPercentileSearch(sets)
 	if len(s.wanted) == 0 {
@@ -108,9 +102,9 @@ func findExactPercentiles(ctx context.Context, tx pgx.Tx, spans []snapshot.Span,
 	return s.compute()
 }
 
-// statement selects the values that are wanted of each set, in one pass over the
-// rows. A row is held against the values that any set wants before its texts are
-// looked up among the keys: comparing them is what costs.
+// statement selects the values of the wanted buckets of each set, in one pass over
+// the rows. A row is first compared with the buckets of all sets, because comparing
+// its texts with the keys is expensive.
 func (s *percentileSearch) statement(spans []snapshot.Span, f snapshot.Filter, keys []EndpointKey) *snapshot.Statement {
 	var st snapshot.Statement
 	if len(keys) == 0 {
@@ -124,7 +118,7 @@ func (s *percentileSearch) statement(spans []snapshot.Span, f snapshot.Filter, k
 	return s.ofKeys(&st, s.wanted[whole:], keys)
 }
 
-// ofKeys selects the wanted values of the sets with keys from the rows that are near.
+// ofKeys selects the values of the sets with keys from the rows in any wanted bucket.
 func (s *percentileSearch) ofKeys(st *snapshot.Statement, wanted []*wantedBucket, keys []EndpointKey) *snapshot.Statement {
 	n := len(wanted)
 	sets, lower, upper := make([]int, n), make([]float64, n), make([]float64, n)
@@ -140,11 +134,11 @@ func (s *percentileSearch) ofKeys(st *snapshot.Statement, wanted []*wantedBucket
 		sets, lower, upper, apps, endpoints, methods)
 }
 
-// inEdges is the condition that a value lies between the first and the second of
-// some edges, the third and the fourth, and so on.
+// inEdges is the condition that a value lies between the first and the second
+// edge, the third and the fourth, and so on.
 const inEdges = `width_bucket(response_time_ms, ?::float8[]) % 2 = 1`
 
-// edges are where the values that are wanted begin and end, in order.
+// edges returns the lower and upper bounds of the wanted buckets, in order; bounds that touch are joined.
 func edges(wanted []*wantedBucket) []float64 {
 	buckets := make([]int, len(wanted))
 	for i, w := range wanted {
@@ -165,7 +159,7 @@ func edges(wanted []*wantedBucket) []float64 {
 	return list
 }
 
-// compute computes the percentiles from the values that were read.
+// compute sets the percentiles of each set from the values that were read.
 func (s *percentileSearch) compute() error {
 	for _, w := range s.wanted {
 		var n int64
@@ -183,15 +177,13 @@ func (s *percentileSearch) compute() error {
 		}
 		t.percentiles = make([]float64, len(quantiles))
 		for j, q := range quantiles {
-			low, high, part := neighbours(q, t.histogram.Count())
-			from, to := s.value(i, low), s.value(i, high)
-			t.percentiles[j] = from + part*(to-from)
+			t.percentiles[j] = s.value(i, nearestRank(q, t.histogram.Count()))
 		}
 	}
 	return nil
 }
 
-// value is the value at a rank of a set.
+// value returns the value at a rank of a set.
 func (s *percentileSearch) value(set int, rank uint64) float64 {
 	t := s.sets[set]
 	switch {
@@ -207,5 +199,5 @@ func (s *percentileSearch) value(set int, rank uint64) float64 {
 			return v.ms
 		}
 	}
-	return t.Max // never: the values are as many as the histogram says
+	return t.Max // not reached: compute has checked that the values are as many as the histogram counts
 }

@@ -16,8 +16,3 @@ type Range struct {
 }
 
 func (r Range) Length() time.Duration { return r.End.Sub(r.Start) }
-
-// Previous returns the period of the same length that ends where r starts.
-func (r Range) Previous() Range {
-	return Range{Name: r.Name, Start: r.Start.Add(-r.Length()), End: r.Start}
-}

@@ -23,8 +23,31 @@ type RequestTally struct {
 	histogram            stats.Histogram
 }
 
-// quantiles are the percentiles every answer gives.
+// quantiles are the percentiles every answer gives: p50, p95 and p99.
 var quantiles = []float64{0.5, 0.95, 0.99}
+
+// percentileNames and samplesNeeded are the names of the quantiles and the fewest
+// values from which each may be told: below that one value more or less moves it
+// from end to end.
+var (
+	percentileNames = []string{"p50", "p95", "p99"}
+	samplesNeeded   = []int64{3, 20, 100}
+)
+
+// InsufficientSamples lists those of the first percentiles (p50, p95, p99) that n
+// values are too few for, nil when none.
+func InsufficientSamples(n int64, percentiles int) *api.InsufficientSamples {
+	var list api.InsufficientSamples
+	for i := range percentiles {
+		if n < samplesNeeded[i] {
+			list = append(list, percentileNames[i])
+		}
+	}
+	if list == nil {
+		return nil
+	}
+	return &list
+}
 
 func (t *RequestTally) Avg() float64 { return ratio(t.sum, float64(t.N)) }
 
@@ -82,7 +105,14 @@ func (t *RequestTally) Metrics(users int64) api.PerformanceMetrics {
 		ErrorRate:         t.ErrorRate(),
 		ActiveUsers:       users,
 		AnonymousRequests: t.anonymous,
+
+		InsufficientSamples: t.InsufficientSamples(),
 	}
+}
+
+// InsufficientSamples lists the percentiles that the requests are too few for, nil when none.
+func (t *RequestTally) InsufficientSamples() *api.InsufficientSamples {
+	return InsufficientSamples(t.N, len(quantiles))
 }
 
 // fill writes the tally into a point.
@@ -91,6 +121,7 @@ func (t *RequestTally) fill(p *api.DataPoint) {
 	p50, p95, p99 := t.Percentile(0), t.Percentile(1), t.Percentile(2)
 	p.AvgResponseTimeMs, p.ErrorRate, p.TotalRequests, p.ErrorCount = &avg, &rate, &n, &errors
 	p.P50ResponseTimeMs, p.P95ResponseTimeMs, p.P99ResponseTimeMs = &p50, &p95, &p99
+	p.InsufficientSamples = t.InsufficientSamples()
 }
 
 // EndpointKey is what requests are told apart by.
@@ -193,7 +224,7 @@ func tallyRequestsExactly(ctx context.Context, tx pgx.Tx, sp snapshot.Span, f sn
 	st.Add(`SELECT bucket.starts, t.* FROM unnest(?::timestamptz[], ?::timestamptz[], ?::timestamptz[]) AS bucket(starts, lower, upper),
 		LATERAL (SELECT count(*) AS n, count(*) FILTER (WHERE status_code >= 400), count(*) FILTER (WHERE user_id IS NULL),
 			sum(response_time_ms), min(response_time_ms), max(response_time_ms),
-			percentile_cont(?::float8[]) WITHIN GROUP (ORDER BY response_time_ms) FROM performance_metrics
+			percentile_disc(?::float8[]) WITHIN GROUP (ORDER BY response_time_ms) FROM performance_metrics
 			WHERE "timestamp" >= bucket.lower AND "timestamp" < bucket.upper AND `, starts, from, to, quantiles).
 		Within([]snapshot.Span{sp}).MatchRequests(f).Add(`) AS t WHERE t.n > 0 ORDER BY 1`)
 	return snapshot.Collect(ctx, tx, &st, "tally requests over time", func(rows pgx.Rows) error {

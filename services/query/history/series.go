@@ -41,7 +41,7 @@ func (s *series) at(bucket time.Time) *api.DataPoint {
 func (s *series) List(v *View, b Buckets) []api.DataPoint {
 	points := make([]api.DataPoint, 0, len(s.points))
 	for _, p := range s.points {
-		p.Complete = v.complete(b, p.Timestamp)
+		p.Complete, p.Cut = v.complete(b, p.Timestamp), v.cut(b, p.Timestamp)
 		points = append(points, *p)
 	}
 	slices.SortFunc(points, func(a, b api.DataPoint) int { return a.Timestamp.Compare(b.Timestamp) })

@@ -52,3 +52,25 @@ func (v *View) LeastOfSlowest(ctx context.Context, tx pgx.Tx, f snapshot.Filter,
 	from, _ := stats.Bounds(bucket)
 	return from, nil
 }
+
+// FindUserHours returns spans of the raw window that hold all usage events of a
+// user: the aggregated hours in which the user had any, and everything that is
+// not aggregated.
+func (v *View) FindUserHours(ctx context.Context, tx pgx.Tx, app, user string) ([]snapshot.Span, error) {
+	window := v.RawWindow()
+	if len(window) == 0 {
+		return nil, nil
+	}
+	r := v.coverage.plan(event.KindUsage, window[0].From, window[0].To, planOptions{aggregates: true, noDays: true})
+	spans := r.raw
+	if len(r.hours) == 0 {
+		return spans, nil
+	}
+	err := snapshot.Collect(ctx, tx, hoursWithUser(r, app, user), "find hours of a user", func(rows pgx.Rows) error {
+		var hour snapshot.Span
+		err := rows.Scan(&hour.From, &hour.To)
+		spans = append(spans, hour)
+		return err
+	})
+	return spans, err
+}

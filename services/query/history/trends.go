@@ -47,8 +47,12 @@ func (v *View) planSlices(cut TrendSlices) Plan {
 	return v.coverage.plan(event.KindPerformance, v.from, v.to, p)
 }
 
-// cuts reports whether a slice begins inside of an hour.
+// cuts reports whether a slice begins inside of an hour. Such an hour is read from
+// raw rows: its aggregate would count the whole hour in one slice.
 func (c TrendSlices) cuts(hour time.Time) bool {
+	if c.Width < time.Hour {
+		return true
+	}
 	into := hour.Sub(c.from) % c.Width
 	if into < 0 {
 		into += c.Width

@@ -217,7 +217,7 @@ func (v *View) CountUsersOver(ctx context.Context, tx pgx.Tx, f snapshot.Filter,
 	total, err := ReadUsers(ctx, tx, v.AskUsers(f, &b, true), func(bucket time.Time, c *activeUsers) {
 		if n := c.Count(anonymous); n > 0 {
 			at := bucket.UTC()
-			points = append(points, api.ActiveUsersPoint{Timestamp: at, ActiveUsers: n, Complete: v.complete(b, at)})
+			points = append(points, api.ActiveUsersPoint{Timestamp: at, ActiveUsers: n, Complete: v.complete(b, at), Cut: v.cut(b, at)})
 		}
 	})
 	return total, points, err

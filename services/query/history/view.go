@@ -20,7 +20,7 @@ import (
 // them, so closed hours come from aggregates, which is cheap. Percentiles of
 // several hours are not; a view that is sharp looks them up among the raw rows.
 type View struct {
-	Asked            Range
+	asked            Range
 	from, to         time.Time // what is answered: asked, or wider by parts of an hour
 	coverage         *coverage
 	prefer           planOptions
@@ -40,8 +40,8 @@ type Question struct {
 // the period before.
 func Open(ctx context.Context, tx pgx.Tx, q Question) (*View, error) {
 	from := q.Range.Start
-	if q.Compare {
-		from = q.Range.Previous().Start
+	if q.Compare { // moving the edges to full hours adds two hours to the range, and so to the one before
+		from = q.Range.Start.Add(-q.Range.Length() - 4*time.Hour)
 	}
 	c, err := readCoverage(ctx, tx, from, q.Range.End)
 	if err != nil {
@@ -51,7 +51,7 @@ func Open(ctx context.Context, tx pgx.Tx, q Question) (*View, error) {
 }
 
 func newView(c *coverage, rng Range, exact bool, now time.Time) *View {
-	v := &View{Asked: rng, coverage: c, now: now, prefer: planOptions{aggregates: !exact}}
+	v := &View{asked: rng, coverage: c, now: now, prefer: planOptions{aggregates: !exact}}
 	v.from, v.to = c.align(rng.Start, rng.End)
 	if !v.from.Before(c.purged) {
 		v.exactPercentiles = exact || rng.Length() <= Day || !v.PlanWhole(event.KindPerformance).aggregated()
@@ -70,11 +70,21 @@ func (v *View) retryOnRaw(f func() error) error {
 	return err
 }
 
-// Previous returns the view of the period before. The coverage of a view that
-// was opened with compare reaches that far.
-func (v *View) Previous(exact bool) *View {
-	return newView(v.coverage, v.Asked.Previous(), exact, v.now)
+// PreviousRange is the period of the same length that ends where the view begins.
+// It is measured from the edges that are really used: a view whose edges were moved
+// to full hours would otherwise count hours that the period before counts too.
+func (v *View) PreviousRange() Range {
+	return Range{Name: v.asked.Name, Start: v.from.Add(-v.to.Sub(v.from)), End: v.from}
 }
+
+// Previous returns the view of the period before. The view must have been opened
+// with Compare.
+func (v *View) Previous(exact bool) *View {
+	return newView(v.coverage, v.PreviousRange(), exact, v.now)
+}
+
+// Effective returns the edges that are really used.
+func (v *View) Effective() (from, to time.Time) { return v.from, v.to }
 
 // PlanWhole is how the range as a whole is read.
 func (v *View) PlanWhole(kind event.Kind) Plan { return v.coverage.plan(kind, v.from, v.to, v.prefer) }
@@ -146,7 +156,7 @@ func (v *View) Buckets(interval api.Interval, zone *time.Location) (Buckets, err
 	switch {
 	case interval == api.Interval5Min && !allRaw:
 		return Buckets{}, fault.Refuse("interval", "no_raw_rows", "interval must be hourly or daily where raw rows are no longer kept")
-	case interval == "" && allRaw && v.Asked.Length() <= Day:
+	case interval == "" && allRaw && v.asked.Length() <= Day:
 		interval = api.Interval5Min
 	case interval == "":
 		interval = api.IntervalHourly
@@ -160,11 +170,17 @@ func (v *View) completeTo() time.Time {
 	return earlier(later(later(v.coverage.stored, v.coverage.purged), v.from), v.now)
 }
 
-// complete reports whether a bucket is over, lies wholly in the range and has
-// everything that was accepted for it.
-func (v *View) complete(b Buckets, start time.Time) bool {
+// complete reports whether a bucket is over and everything accepted for it is stored.
+func (v *View) complete(b Buckets, start time.Time) bool { return !b.end(start).After(v.completeTo()) }
+
+// cut reports whether the range begins or ends inside a bucket that is over: the
+// bucket counts its part of the range only. It is nil where the range does not.
+func (v *View) cut(b Buckets, start time.Time) *bool {
 	end := b.end(start)
-	return !start.Before(v.from) && !end.After(v.to) && !end.After(v.completeTo())
+	if yes := start.Before(v.from) || end.After(v.to) && !end.After(v.now); yes {
+		return &yes
+	}
+	return nil
 }
 
 // Provenance says what an answer over n events rests on: the readings that
@@ -174,7 +190,7 @@ func (v *View) Provenance(n int64, percentiles bool, answered ...Plan) api.Prove
 		CompleteTo: v.completeTo(), Alignment: api.AlignmentNone, EffectiveStart: v.from, EffectiveEnd: v.to, N: n,
 		Percentiles: api.Precision{Kind: api.PrecisionExact}, Users: api.Precision{Kind: api.PrecisionExact},
 	}
-	if !v.from.Equal(v.Asked.Start) || !v.to.Equal(v.Asked.End) {
+	if !v.from.Equal(v.asked.Start) || !v.to.Equal(v.asked.End) {
 		p.Alignment = api.AlignmentHour
 	}
 	if v.exactPercentiles {
@@ -201,7 +217,7 @@ func (v *View) Provenance(n int64, percentiles bool, answered ...Plan) api.Prove
 // RawProvenance says what an answer over n rows of the spans rests on.
 func (v *View) RawProvenance(n int64, spans []snapshot.Span) api.Provenance {
 	p := v.Provenance(n, false)
-	p.Alignment, p.EffectiveStart, p.EffectiveEnd = api.AlignmentNone, v.Asked.Start, v.Asked.End
+	p.Alignment, p.EffectiveStart, p.EffectiveEnd = api.AlignmentNone, v.asked.Start, v.asked.End
 	if len(spans) > 0 {
 		p.RawFrom = &spans[0].From
 	}

@@ -33,6 +33,14 @@ type ExportQuestion struct {
 	User     string
 }
 
+// App is the app of the question's filter, "" for all.
+func (q ExportQuestion) App() string {
+	if q.Kind == event.KindUsage {
+		return q.Events.App
+	}
+	return q.Requests.App
+}
+
 // StartExport is the cursor before the first row of a question.
 func StartExport(q ExportQuestion) Cursor { return Cursor{from: q.Range.Start} }
 
@@ -43,6 +51,9 @@ type Cursor struct {
 	begun bool      // at least one page was read
 	Done  bool
 }
+
+// First reports whether no page was read yet.
+func (c Cursor) First() bool { return !c.begun }
 
 // ReadExportPage reads the page at a cursor and says where the next one begins.
 func ReadExportPage(ctx context.Context, tx pgx.Tx, q ExportQuestion, at Cursor) (page []ExportRow, next Cursor, err error) {

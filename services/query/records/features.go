@@ -31,18 +31,18 @@ const (
 	featuresRanked = ` GROUP BY 1, 2)
 	SELECT app, event_type, page_name, element_id, count(*), count(DISTINCT user_id), sum(requests)::bigint,
 	       (count(*) FILTER (WHERE failed))::float8 / count(*),
-	       percentile_cont(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY slowest), mode() WITHIN GROUP (ORDER BY slowest_one)
+	       percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY slowest), mode() WITHIN GROUP (ORDER BY slowest_one)
 	  FROM done JOIN caused USING (app, interaction_id)
 	 GROUP BY 1, 2, 3, 4 ORDER BY 5 DESC, 1, 4, 3 NULLS FIRST, 2 LIMIT ?`
 )
 
 // ListFeatures returns the features with the most interactions in the last rows of a view.
-func ListFeatures(ctx context.Context, tx pgx.Tx, v *history.View, app string, limit int) ([]api.Feature, api.Provenance, error) {
+func ListFeatures(ctx context.Context, tx pgx.Tx, v *history.View, f snapshot.Filter, limit int) ([]api.Feature, api.Provenance, error) {
 	list := []api.Feature{}
 	window := v.LastRows(featureRows)
 	var st snapshot.Statement
-	st.Add(featuresDone).Within(window).Equal("app", app).
-		Add(featuresCaused).Within(window).Equal("app", app).
+	st.Add(featuresDone).Within(window).MatchApp(f).
+		Add(featuresCaused).Within(window).MatchApp(f).
 		Add(featuresRanked, limit)
 	var n int64
 	err := snapshot.Collect(ctx, tx, &st, "list features", func(rows pgx.Rows) error {
@@ -63,6 +63,7 @@ func scanFeature(rows pgx.Rows) (f api.Feature, err error) {
 		return f, err
 	}
 	f.P50ResponseTimeMs, f.P95ResponseTimeMs = percentiles[0], percentiles[1]
+	f.InsufficientSamples = history.InsufficientSamples(f.Interactions, len(percentiles))
 	if method, endpoint, found := strings.Cut(slowest, " "); found {
 		f.SlowestEndpoint, f.SlowestMethod = &endpoint, &method
 	}

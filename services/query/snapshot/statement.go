@@ -9,8 +9,8 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
-// Statement is SQL in the making. Values only ever enter as parameters; the
-// text is put together from constants of this package.
+// Statement builds SQL. Values enter as parameters only: text that comes from a
+// caller can never become part of a statement.
 type Statement struct {
 	Text strings.Builder
 	args []any
@@ -71,12 +71,14 @@ func (s *Statement) In(column string, spans []Span) *Statement {
 	return s.Add(")")
 }
 
-// Filter narrows a question; "" is everything.
+// Filter narrows a question; "" is everything, except that without an app
+// Lakepulse's own records are left out.
 type Filter struct {
 	App       string
 	Endpoint  string
 	Method    string
 	EventType string
+	AllApps   bool // without an app, Lakepulse's own records as well
 }
 
 // NamedApp returns the app, nil where the filter names none.
@@ -87,16 +89,27 @@ func (f Filter) NamedApp() *string {
 	return &f.App
 }
 
-// MatchRequests appends what narrows requests to the filter.
+// MatchApp appends the condition that a row is of the filter's app or, where it
+// names none, of any app but Lakepulse's own: who looks at the dashboard must not
+// change the numbers on it.
+func (s *Statement) MatchApp(f Filter) *Statement {
+	if f.App == "" && !f.AllApps {
+		return s.Add(` AND app <> ?`, event.OwnApp)
+	}
+	return s.Equal("app", f.App)
+}
+
+// MatchRequests appends the conditions of a filter on rows of requests.
 func (s *Statement) MatchRequests(f Filter) *Statement {
-	return s.Equal("app", f.App).Equal("endpoint", f.Endpoint).Equal("method", f.Method)
+	return s.MatchApp(f).Equal("endpoint", f.Endpoint).Equal("method", f.Method)
 }
 
-// MatchEvents appends what narrows usage events to the filter.
+// MatchEvents appends the conditions of a filter on rows of usage events.
 func (s *Statement) MatchEvents(f Filter) *Statement {
-	return s.Equal("app", f.App).Equal("event_type", f.EventType)
+	return s.MatchApp(f).Equal("event_type", f.EventType)
 }
 
+// Equal appends the condition that a column has a value; "" is no condition.
 func (s *Statement) Equal(column, value string) *Statement {
 	if value == "" {
 		return s
