@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	lakepulse "github.com/lakepulse/lakepulse/clients/go"
 	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/ops"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
@@ -320,21 +322,43 @@ type ownIn struct {
 	Ingest    *ingest.Service   `optional:"true"`
 }
 
+// completedViews is a sink that leaves out requests whose client left before the
+// answer: people who go to another page of the dashboard while one still loads are
+// no failures of it.
+type completedViews struct{ lakepulse.Sink }
+
+// Send implements lakepulse.Sink.
+func (s completedViews) Send(ctx context.Context, b *lakepulse.Batch, dropped int64) (lakepulse.Result, error) {
+	all := b.Len()
+	kept := *b
+	kept.Performance = slices.DeleteFunc(slices.Clone(b.Performance), func(p lakepulse.Performance) bool {
+		return p.StatusCode == lakepulse.StatusClientDisconnected
+	})
+	if kept.Len() == 0 && dropped == 0 {
+		return lakepulse.Result{Accepted: all}, nil
+	}
+	result, err := s.Sink.Send(ctx, &kept, dropped)
+	result.Accepted += all - kept.Len()
+	return result, err
+}
+
 // newOwnClient returns the client the product measures itself with: straight
 // onto the log where there is a connection to it, over HTTP elsewhere. Without
 // either it is off.
 func newOwnClient(in ownIn) (*lakepulse.Client, error) {
 	cfg := lakepulse.Config{
-		App: "lakepulse", AppVersion: in.Config.Version, URL: in.Config.Collect.URL, Key: in.Config.Collect.Key,
-		Exclude: []string{"/assets/*"},
-		Logger:  in.Log,
+		App: event.OwnApp, AppVersion: in.Config.Version, URL: in.Config.Collect.URL, Key: in.Config.Collect.Key,
+		// Requests that bring events in are counted as events. Recording each would double the load of an ingest.
+		Exclude: []string{"/assets/*", "/api/v1/metrics/usage-events", "/api/v1/metrics/performance-events", "/v1/traces",
+			"/api/v1/otlp/v1/traces"},
+		Logger: in.Log,
 	}
 	if in.Publisher != nil {
 		sink := stream.Sink{Publisher: in.Publisher, Now: in.Clock}
 		if in.Ingest != nil {
 			sink.Accepted = in.Ingest.CountDirect
 		}
-		cfg.URL, cfg.Key, cfg.Sink = "", "", sink
+		cfg.URL, cfg.Key, cfg.Sink = "", "", completedViews{sink}
 	}
 	c, err := lakepulse.New(cfg)
 	if err != nil {

@@ -22,7 +22,7 @@ func (v *verdict) Helper()               {}
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	const count = `{"count":1,"time_range":"24h","start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-02T00:00:00Z"}`
+	const count = `{"count":1,"since":"2026-01-01T00:00:00Z","time_range":"24h","start_time":"2026-01-01T00:00:00Z","end_time":"2026-01-02T00:00:00Z"}`
 	for name, c := range map[string]struct {
 		path, body, correlation string
 		status                  int

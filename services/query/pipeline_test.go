@@ -81,9 +81,9 @@ func TestDeadLetters(t *testing.T) {
 	const path = "/api/v1/pipeline/dead"
 	require.Zero(t, ask[api.DeadLetterList](b, path).Count)
 	letters := metricsdb.DeadLetters{Count: 70, Letters: []metricsdb.DeadLetter{
-		{Sequence: 4, Reason: "unknown version 9", FirstSeen: Before(4 * time.Hour), CodeVersion: "v1", OriginalSubject: "metrics.usage.shop",
+		{Sequence: 4, Reason: "unknown version 9", FirstSeen: before(4 * time.Hour), CodeVersion: "v1", OriginalSubject: "metrics.usage.shop",
 			OriginalSequence: 12, Bytes: 5000, Raw: []byte("hello"), Headers: map[string][]string{"Lakepulse-Schema": {"9"}}},
-		{Sequence: 9, Reason: "refused", FirstSeen: Before(3 * time.Hour), OriginalSubject: "metrics.usage.desk", Bytes: 40,
+		{Sequence: 9, Reason: "refused", FirstSeen: before(3 * time.Hour), OriginalSubject: "metrics.usage.desk", Bytes: 40,
 			Events: 2, Content: []byte(`[{"id":1},{"id":2}]`)}}}
 	require.NoError(t, metricsdb.WriteDeadLetters(t.Context(), b.pool, letters))
 

@@ -665,8 +665,11 @@ export interface components {
             readonly max_range_seconds: number;
         };
         readonly AppList: {
+            /** @description Every app but Lakepulse's own. */
             readonly apps: readonly components["schemas"]["AppSummary"][];
+            readonly own?: components["schemas"]["AppSummary"];
         };
+        /** @description An app. Lakepulse's own records are those of the app `lakepulse`, which is `own` in the list and no part of all apps. */
         readonly AppSummary: {
             readonly app: string;
             /** Format: date-time */
@@ -704,13 +707,23 @@ export interface components {
             readonly trend_slice_seconds: number;
             readonly sources: components["schemas"]["Provenance"];
         };
-        /** @description The period of the same length just before. Absent unless asked for, or when it is not wholly retained. */
+        /**
+         * @description The period of the same length that ends where the answer's effective range begins: the two share no hour and no
+         *     event. Absent unless asked for, or when it is not wholly retained.
+         */
         readonly PreviousPerformance: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The start really used, as `sources.effective_start`.
+             */
             readonly start_time: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The end really used, as `sources.effective_end`.
+             */
             readonly end_time: string;
             readonly metrics: components["schemas"]["PerformanceMetrics"];
+            readonly sources: components["schemas"]["Provenance"];
         };
         /** @description Times are 0 when there were no requests. */
         readonly PerformanceMetrics: {
@@ -726,6 +739,7 @@ export interface components {
             readonly p95_response_time_ms: number;
             /** Format: double */
             readonly p99_response_time_ms: number;
+            readonly insufficient_samples?: components["schemas"]["InsufficientSamples"];
             /** Format: int64 */
             readonly total_requests: number;
             /**
@@ -760,6 +774,7 @@ export interface components {
             readonly p95_response_time_ms: number;
             /** Format: double */
             readonly p99_response_time_ms: number;
+            readonly insufficient_samples?: components["schemas"]["InsufficientSamples"];
             /**
              * Format: int64
              * @description Also the n of its percentiles.
@@ -787,10 +802,11 @@ export interface components {
             readonly status_codes: {
                 readonly [key: string]: number;
             };
-            /** @description Errors by type; only of the raw window, errors without a type under the empty name. */
+            /** @description Errors by type, the 200 most frequent; errors without a type under the empty name. */
             readonly error_types: {
                 readonly [key: string]: number;
             };
+            readonly error_type_list: components["schemas"]["ListBounds"];
             /**
              * Format: int64
              * @description Distinct users that met an error; since `sources.users_from`.
@@ -907,6 +923,7 @@ export interface components {
             readonly p50_response_time_ms: number;
             /** Format: double */
             readonly p95_response_time_ms: number;
+            readonly insufficient_samples?: components["schemas"]["InsufficientSamples"];
             /** @description The endpoint that most often was the slowest. */
             readonly slowest_endpoint?: string;
             readonly slowest_method?: string;
@@ -927,10 +944,12 @@ export interface components {
             readonly page_views: {
                 readonly [key: string]: number;
             };
-            /** @description Events by element, the 200 most used; raw window. */
+            readonly page_list: components["schemas"]["ListBounds"];
+            /** @description Events by element, the 200 most used. */
             readonly elements: {
                 readonly [key: string]: number;
             };
+            readonly element_list: components["schemas"]["ListBounds"];
             /** @description The most active users; since `sources.users_from`. Empty with `users=false`. */
             readonly top_users: readonly components["schemas"]["UserActivity"][];
             readonly interval: components["schemas"]["Interval"];
@@ -961,13 +980,42 @@ export interface components {
              */
             readonly success_rate?: number;
         };
-        /** @description The period of the same length just before. Absent unless asked for, or when it is not wholly retained. */
+        /**
+         * @description The period of the same length that ends where the answer's effective range begins: the two share no hour and no
+         *     event. Absent unless asked for, or when it is not wholly retained.
+         */
         readonly PreviousUsage: {
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The start really used, as `sources.effective_start`.
+             */
             readonly start_time: string;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description The end really used, as `sources.effective_end`.
+             */
             readonly end_time: string;
             readonly metrics: components["schemas"]["UsageMetrics"];
+            readonly sources: components["schemas"]["Provenance"];
+        };
+        /** @description How much of a list an answer shows, and how true its counts are. */
+        readonly ListBounds: {
+            /**
+             * Format: int64
+             * @description Entries in the list: the most frequent.
+             */
+            readonly listed: number;
+            /**
+             * Format: int64
+             * @description Entries there are.
+             */
+            readonly distinct: number;
+            /**
+             * Format: int64
+             * @description Events whose entry was not kept, because an hour had too many different ones. 0: every count is right.
+             *     Otherwise a count may be too low by at most this.
+             */
+            readonly other: number;
         };
         readonly ActiveUsersPoint: {
             /**
@@ -979,6 +1027,8 @@ export interface components {
             readonly active_users: number;
             /** @description The bucket is over and everything accepted for it is stored. */
             readonly complete: boolean;
+            /** @description The range begins or ends inside the bucket: it counts only the part that lies in the range. Absent when it does not. */
+            readonly cut?: boolean;
         };
         readonly EventDetail: {
             readonly time_range: components["schemas"]["TimeRangeName"];
@@ -994,10 +1044,12 @@ export interface components {
             readonly pages: {
                 readonly [key: string]: number;
             };
-            /** @description Events by element, the 200 most used; raw window. */
+            readonly page_list: components["schemas"]["ListBounds"];
+            /** @description Events by element, the 200 most used. */
             readonly elements: {
                 readonly [key: string]: number;
             };
+            readonly element_list: components["schemas"]["ListBounds"];
             /** @description The users with most of these events; since `sources.users_from`. */
             readonly users: readonly components["schemas"]["UserActivity"][];
             readonly interval: components["schemas"]["Interval"];
@@ -1005,8 +1057,18 @@ export interface components {
             readonly sources: components["schemas"]["Provenance"];
         };
         readonly UsageCount: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description The caller's events from `since` to the end of the range.
+             */
             readonly count: number;
+            /**
+             * Format: date-time
+             * @description From here on events are counted: the start of the range or, where that lies further back, the moment from
+             *     which single events are kept. It moves forward as events grow old; the count of a fixed span after it
+             *     never falls.
+             */
+            readonly since: string;
             readonly time_range: components["schemas"]["TimeRangeName"];
             /** Format: date-time */
             readonly start_time: string;
@@ -1037,6 +1099,8 @@ export interface components {
             readonly timestamp: string;
             /** @description The bucket is over and everything accepted for it is stored. */
             readonly complete: boolean;
+            /** @description The range begins or ends inside the bucket: it counts only the part that lies in the range. Absent when it does not. */
+            readonly cut?: boolean;
             /** Format: double */
             readonly avg_response_time_ms?: number;
             /** Format: double */
@@ -1045,6 +1109,7 @@ export interface components {
             readonly p95_response_time_ms?: number;
             /** Format: double */
             readonly p99_response_time_ms?: number;
+            readonly insufficient_samples?: components["schemas"]["InsufficientSamples"];
             /** Format: int64 */
             readonly total_requests?: number;
             /** Format: int64 */
@@ -1067,6 +1132,11 @@ export interface components {
                 readonly [key: string]: number;
             };
         };
+        /**
+         * @description The percentiles that rest on too few values: p50 needs 3, p95 20, p99 100. Absent when each has enough. The
+         *     percentile is still the value at its rank, but says no more than the values themselves: show their number instead.
+         */
+        readonly InsufficientSamples: readonly ("p50" | "p95" | "p99")[];
         readonly Deploy: {
             /** Format: date-time */
             readonly timestamp: string;
@@ -1382,7 +1452,7 @@ export interface components {
                 readonly "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description There is none of that id. */
+        /** @description There is none of that id, or nothing is recorded of the app that was asked for. */
         readonly NotFound: {
             headers: {
                 readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
@@ -1421,7 +1491,10 @@ export interface components {
         readonly RangeStart: string;
         /** @description End of the range, exclusive; needs `start`. */
         readonly RangeEnd: string;
-        /** @description Only this app; otherwise all. */
+        /**
+         * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+         *     nothing is recorded of any.
+         */
         readonly AppFilter: string;
         /** @description Only this endpoint, exactly as recorded. */
         readonly EndpointFilter: string;
@@ -1457,8 +1530,8 @@ export interface components {
          */
         readonly Interval: components["schemas"]["Interval"];
         /**
-         * @description IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-         *     hours.
+         * @description The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+         *     `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
          */
         readonly TimeZone: string;
     };
@@ -1653,7 +1726,10 @@ export interface operations {
                 readonly start?: components["parameters"]["RangeStart"];
                 /** @description End of the range, exclusive; needs `start`. */
                 readonly end?: components["parameters"]["RangeEnd"];
-                /** @description Only this app; otherwise all. */
+                /**
+                 * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+                 *     nothing is recorded of any.
+                 */
                 readonly app?: components["parameters"]["AppFilter"];
                 /** @description Only this endpoint, exactly as recorded. */
                 readonly endpoint?: components["parameters"]["EndpointFilter"];
@@ -1688,6 +1764,7 @@ export interface operations {
             readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
             readonly 503: components["responses"]["Unavailable"];
         };
     };
@@ -1700,7 +1777,10 @@ export interface operations {
                 readonly start?: components["parameters"]["RangeStart"];
                 /** @description End of the range, exclusive; needs `start`. */
                 readonly end?: components["parameters"]["RangeEnd"];
-                /** @description Only this app; otherwise all. */
+                /**
+                 * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+                 *     nothing is recorded of any.
+                 */
                 readonly app?: components["parameters"]["AppFilter"];
                 /** @description Only this event type. */
                 readonly event_type?: components["parameters"]["EventTypeFilter"];
@@ -1724,8 +1804,8 @@ export interface operations {
                  */
                 readonly interval?: components["parameters"]["Interval"];
                 /**
-                 * @description IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-                 *     hours.
+                 * @description The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+                 *     `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
                  */
                 readonly time_zone?: components["parameters"]["TimeZone"];
             };
@@ -1748,6 +1828,7 @@ export interface operations {
             readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
             readonly 503: components["responses"]["Unavailable"];
         };
     };
@@ -1762,7 +1843,10 @@ export interface operations {
                 readonly start?: components["parameters"]["RangeStart"];
                 /** @description End of the range, exclusive; needs `start`. */
                 readonly end?: components["parameters"]["RangeEnd"];
-                /** @description Only this app; otherwise all. */
+                /**
+                 * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+                 *     nothing is recorded of any.
+                 */
                 readonly app?: components["parameters"]["AppFilter"];
                 /** @description Only this endpoint, exactly as recorded. */
                 readonly endpoint?: components["parameters"]["EndpointFilter"];
@@ -1783,8 +1867,8 @@ export interface operations {
                  */
                 readonly interval?: components["parameters"]["Interval"];
                 /**
-                 * @description IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-                 *     hours.
+                 * @description The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+                 *     `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
                  */
                 readonly time_zone?: components["parameters"]["TimeZone"];
             };
@@ -1807,6 +1891,7 @@ export interface operations {
             readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
             readonly 503: components["responses"]["Unavailable"];
         };
     };
@@ -1822,7 +1907,10 @@ export interface operations {
                 readonly start?: components["parameters"]["RangeStart"];
                 /** @description End of the range, exclusive; needs `start`. */
                 readonly end?: components["parameters"]["RangeEnd"];
-                /** @description Only this app; otherwise all. */
+                /**
+                 * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+                 *     nothing is recorded of any.
+                 */
                 readonly app?: components["parameters"]["AppFilter"];
                 /** @description Count all anonymous traffic of the range as one more active user, when there was any. */
                 readonly include_anonymous?: components["parameters"]["IncludeAnonymous"];
@@ -1837,8 +1925,8 @@ export interface operations {
                  */
                 readonly interval?: components["parameters"]["Interval"];
                 /**
-                 * @description IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-                 *     hours.
+                 * @description The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+                 *     `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
                  */
                 readonly time_zone?: components["parameters"]["TimeZone"];
             };
@@ -1861,6 +1949,7 @@ export interface operations {
             readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
             readonly 503: components["responses"]["Unavailable"];
         };
     };
@@ -1874,7 +1963,10 @@ export interface operations {
                 readonly start?: components["parameters"]["RangeStart"];
                 /** @description End of the range, exclusive; needs `start`. */
                 readonly end?: components["parameters"]["RangeEnd"];
-                /** @description Only this app; otherwise all. */
+                /**
+                 * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+                 *     nothing is recorded of any.
+                 */
                 readonly app?: components["parameters"]["AppFilter"];
                 /**
                  * @description Compute from raw rows wherever they exist, also for hours that have aggregates. Slower over long ranges.
@@ -1887,8 +1979,8 @@ export interface operations {
                  */
                 readonly interval?: components["parameters"]["Interval"];
                 /**
-                 * @description IANA name of the zone whose midnights bound `daily` buckets; default UTC. A day of a clock change has 23 or 25
-                 *     hours.
+                 * @description The zone whose midnights bound `daily` buckets: an IANA name (`Asia/Kolkata`) or an offset from UTC (`+05:30`,
+                 *     `UTC+3`); default UTC. A day of a clock change has 23 or 25 hours.
                  */
                 readonly time_zone?: components["parameters"]["TimeZone"];
             };
@@ -1911,6 +2003,7 @@ export interface operations {
             readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
             readonly 503: components["responses"]["Unavailable"];
         };
     };
@@ -1923,7 +2016,10 @@ export interface operations {
                 readonly start?: components["parameters"]["RangeStart"];
                 /** @description End of the range, exclusive; needs `start`. */
                 readonly end?: components["parameters"]["RangeEnd"];
-                /** @description Only this app; otherwise all. */
+                /**
+                 * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+                 *     nothing is recorded of any.
+                 */
                 readonly app?: components["parameters"]["AppFilter"];
                 /** @description Only this endpoint, exactly as recorded. */
                 readonly endpoint?: components["parameters"]["EndpointFilter"];
@@ -1959,6 +2055,7 @@ export interface operations {
             readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
             readonly 503: components["responses"]["Unavailable"];
         };
     };
@@ -1971,7 +2068,10 @@ export interface operations {
                 readonly start?: components["parameters"]["RangeStart"];
                 /** @description End of the range, exclusive; needs `start`. */
                 readonly end?: components["parameters"]["RangeEnd"];
-                /** @description Only this app; otherwise all. */
+                /**
+                 * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+                 *     nothing is recorded of any.
+                 */
                 readonly app?: components["parameters"]["AppFilter"];
                 readonly limit?: number;
             };
@@ -1994,6 +2094,7 @@ export interface operations {
             readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
             readonly 503: components["responses"]["Unavailable"];
         };
     };
@@ -2008,7 +2109,10 @@ export interface operations {
                 readonly start?: components["parameters"]["RangeStart"];
                 /** @description End of the range, exclusive; needs `start`. */
                 readonly end?: components["parameters"]["RangeEnd"];
-                /** @description Only this app; otherwise all. */
+                /**
+                 * @description Only this app; otherwise all but Lakepulse's own (`lakepulse`). An app of which nothing is recorded is a 404, unless
+                 *     nothing is recorded of any.
+                 */
                 readonly app?: components["parameters"]["AppFilter"];
                 /** @description Only this endpoint, exactly as recorded. */
                 readonly endpoint?: components["parameters"]["EndpointFilter"];
@@ -2044,6 +2148,7 @@ export interface operations {
             readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
             readonly 503: components["responses"]["Unavailable"];
         };
     };
