@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/services"
 	"github.com/lakepulse/lakepulse/services/aggregate"
 )
 
@@ -19,7 +20,7 @@ const reachPatience = 30 * time.Second
 // codes are the contract of whoever schedules it: 0 done, 1 database
 // unreachable, 2 aggregation failed.
 func aggregateOnce(e *env, f *serveFlags) error {
-	cfg, err := f.config(e, "dev") // nothing is served: no caller to recognise
+	cfg, err := f.config(e, services.Aggregate, "dev") // nothing is served: no caller to recognise
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ type cli struct {
 	Query      queryCmd      `cmd:"" help:"Answer the dashboard and the admin API."`
 	Aggregate  aggregateCmd  `cmd:"" help:"Roll up closed hours and keep to the retention."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to a version."`
+	Log        logCmd        `cmd:"" help:"Make the event log, or change its shape."`
 	Keys       keysCmd       `cmd:"" help:"Make, list and revoke the API keys of apps."`
 	Demo       demoCmd       `cmd:"" help:"Fill an installation with 90 days of believable history."`
 	Forget     forgetCmd     `cmd:"" help:"Erase a user from log, rows and aggregates; the counts stay."`

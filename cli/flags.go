@@ -11,27 +11,16 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/lakebase"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
-	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/services"
 )
 
 // dataFlag is where a standalone keeps its data, and where the tools find it.
 type dataFlag struct {
 	DataDir string `help:"Where standalone keeps its data; tools find a running standalone there." default:"./.lakepulse" env:"LAKEPULSE_DATA_DIR" type:"path"`
-}
-
-// natsFlags say how to reach the event log.
-type natsFlags struct {
-	dataFlag `embed:""`
-
-	NATSURL   string `name:"nats" help:"NATS servers, comma separated." env:"NATS_URL" placeholder:"URL"`
-	NATSCreds string `name:"nats-creds" help:"A NATS credentials file." env:"NATS_CREDS" placeholder:"FILE"`
 }
 
 // databaseFlags say how to reach the database.
@@ -48,13 +37,14 @@ type authFlag struct {
 
 // serveFlags are what every role takes.
 type serveFlags struct {
+	natsServer `embed:""`
+
 	Listen     string        `help:"Address of the API and the dashboard." default:"127.0.0.1:8080" env:"LAKEPULSE_LISTEN"`
 	OpsListen  string        `help:"Address of Prometheus metrics, health and profiles; none for no such listener." default:"127.0.0.1:9090" env:"LAKEPULSE_OPS_LISTEN"`
 	DataDir    string        `help:"Where standalone keeps its data." default:"./.lakepulse" env:"LAKEPULSE_DATA_DIR" type:"path"`
-	NATSURL    string        `name:"nats" help:"NATS servers, comma separated." env:"NATS_URL" placeholder:"URL"`
-	NATSCreds  string        `name:"nats-creds" help:"A NATS credentials file." env:"NATS_CREDS" placeholder:"FILE"`
-	Replicas   int           `name:"stream-replicas" help:"Replicas of the event log: 1, or 3 in a cluster." default:"1" env:"LAKEPULSE_STREAM_REPLICAS"`
-	StreamMax  int64         `name:"stream-max-bytes" help:"Bytes the event log may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_STREAM_MAX_BYTES"`
+	Replicas   int           `name:"stream-replicas" help:"Replicas of a new event log: 1, or 3 in a cluster. 0: those it has." default:"0" env:"LAKEPULSE_STREAM_REPLICAS"`
+	StreamMax  int64         `name:"stream-max-bytes" help:"Bytes a new event log may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_STREAM_MAX_BYTES"`
+	DeadMax    int64         `name:"dead-max-bytes" help:"Bytes the dead letters of a new event log may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_DEAD_MAX_BYTES"`
 	Database   string        `name:"database" help:"Postgres; without it the PG* variables." env:"DATABASE_URL" placeholder:"URL"`
 	MaxConns   int32         `name:"database-conns" help:"Database connections at most." default:"10" env:"LAKEPULSE_DATABASE_CONNS"`
 	Migrate    bool          `help:"Bring the schema up to date at the start." default:"true" negatable:"" env:"LAKEPULSE_MIGRATE"`
@@ -73,7 +63,7 @@ type serveFlags struct {
 }
 
 // config turns the flags into the configuration of a process.
-func (f *serveFlags) config(e *env, mode string) (services.Config, error) {
+func (f *serveFlags) config(e *env, target services.Target, mode string) (services.Config, error) {
 	cfg := services.DefaultConfig()
 	cfg.Version, cfg.Listen, cfg.OpsListen, cfg.DataDir = e.version, f.Listen, f.OpsListen, f.DataDir
 	if cfg.OpsListen == "none" {
@@ -82,8 +72,8 @@ func (f *serveFlags) config(e *env, mode string) (services.Config, error) {
 	if port := e.getenv("DATABRICKS_APP_PORT"); port != "" && e.getenv("LAKEPULSE_LISTEN") == "" {
 		cfg.Listen = "0.0.0.0:" + port // the Apps proxy is the one that can reach it
 	}
-	cfg.NATS = stream.ConnectConfig{URL: f.NATSURL, Creds: f.NATSCreds}
-	cfg.Topology.Replicas, cfg.Topology.MaxBytes, cfg.Topology.AckWait = f.Replicas, f.StreamMax, f.AckWait
+	cfg.NATS = f.natsServer.config(e.getenv, string(target))
+	cfg.Topology.Replicas, cfg.Topology.MaxBytes, cfg.Topology.DeadMaxBytes, cfg.Topology.AckWait = f.Replicas, f.StreamMax, f.DeadMax, f.AckWait
 	cfg.Migrate, cfg.Writer.Workers = f.Migrate, f.Workers
 	cfg.Auth = cfg.Auth.WithEnv(e.getenv)
 	cfg.Auth.Mode, cfg.Auth.Host = auth.Mode(mode), f.Host
@@ -98,7 +88,7 @@ func (f *serveFlags) config(e *env, mode string) (services.Config, error) {
 }
 
 func (f *serveFlags) serve(e *env, target services.Target, mode string) error {
-	cfg, err := f.config(e, mode)
+	cfg, err := f.config(e, target, mode)
 	if err != nil {
 		return err
 	}
@@ -134,29 +124,6 @@ func (f *databaseFlags) config(e *env) (postgres.Config, error) {
 		url = strings.TrimSpace(string(found))
 	}
 	return database(e, url, max(f.MaxConns, 2))
-}
-
-// connect connects to the event log a tool works on: the named one, else that
-// of a running standalone. It waits a few seconds for it, not for ever.
-func (f *natsFlags) connect(e *env) (*nats.Conn, jetstream.JetStream, error) {
-	cfg := stream.ConnectConfig{URL: f.NATSURL, Creds: f.NATSCreds, Name: "lakepulse tools"}
-	if cfg.URL == "" {
-		found, err := os.ReadFile(filepath.Join(f.DataDir, "nats.url"))
-		if err != nil {
-			return nil, nil, fmt.Errorf("no event log: set NATS_URL, or start a standalone on %s", f.DataDir)
-		}
-		cfg.URL = strings.TrimSpace(string(found))
-	}
-	nc, err := stream.Connect(cfg, e.log, nats.RetryOnFailedConnect(false), nats.Timeout(5*time.Second))
-	if err != nil {
-		return nil, nil, err
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		nc.Close()
-		return nil, nil, err
-	}
-	return nc, js, nil
 }
 
 func withKeys(e *env, f *natsFlags, do func(context.Context, *auth.Keys) error) error {

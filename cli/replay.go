@@ -132,7 +132,7 @@ func (c *replayCmd) sink(e *env, o *replay.Options) (func(), error) {
 		o.ToDatabase = pool
 		return pool.Close, nil
 	}
-	target := natsFlags{dataFlag: dataFlag{DataDir: c.ToDataDir}, NATSURL: c.ToNATS, NATSCreds: c.ToNATSCreds}
+	target := natsFlags{dataFlag: dataFlag{DataDir: c.ToDataDir}, natsServer: natsServer{NATSURL: c.ToNATS, NATSCreds: c.ToNATSCreds}}
 	if c.File == "" && c.NATSURL == c.ToNATS && (c.ToNATS != "" || c.DataDir == c.ToDataDir) {
 		return nil, errors.New("the events would go where they come from: say where to, with --to-nats, --to-database, --to-file or --to-data-dir")
 	}

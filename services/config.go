@@ -123,6 +123,9 @@ func (c Config) Validate() error {
 	if c.Target != Standalone && c.Target != All && c.NATS.URL == "" {
 		errs = append(errs, errors.New("NATS_URL: is required (only standalone and all bring their own NATS)"))
 	}
+	if c.NATS.URL != "" {
+		errs = append(errs, c.NATS.Validate())
+	}
 	switch {
 	case c.Confirm != "" && c.Confirm != ConfirmLog && c.Confirm != ConfirmStored:
 		errs = append(errs, fmt.Errorf("--confirm %s: must be log or stored", c.Confirm))

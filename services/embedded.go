@@ -1,13 +1,13 @@
 package services
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"go.uber.org/fx"
 
 	"github.com/lakepulse/lakepulse/pkg/embedded"
@@ -55,14 +55,20 @@ func startLog(lc fx.Lifecycle, cfg Config, log *slog.Logger, _ dataLock) (embedd
 	return embeddedLog{server}, nil
 }
 
-// connect connects to the embedded server, or to the one outside.
-func (e embeddedLog) connect(cfg Config, log *slog.Logger) (*nats.Conn, error) {
-	if e.server != nil {
-		return e.server.Connect(stream.Options("lakepulse "+string(cfg.Target), log)...)
+// open links to the embedded server, or to the one outside.
+func (e embeddedLog) open(cfg Config, log *slog.Logger) (*stream.Link, error) {
+	if e.server == nil {
+		outside := cfg.NATS
+		outside.Name = cmp.Or(outside.Name, "lakepulse "+string(cfg.Target))
+		return stream.Open(outside, log)
 	}
-	nc := cfg.NATS
-	nc.Name = "lakepulse " + string(cfg.Target)
-	return stream.Connect(nc, log)
+	link := stream.NewLink("the embedded NATS", log)
+	nc, err := e.server.Connect(link.Options("lakepulse " + string(cfg.Target))...)
+	if err != nil {
+		return nil, err
+	}
+	link.Attach(nc)
+	return link, nil
 }
 
 // embeddedDatabase is the Postgres beside the process; nil inside for none.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -39,8 +38,8 @@ var (
 
 	// eventLog: the connection to NATS, and the streams in their shape.
 	eventLog = fx.Module("event log",
-		fx.Provide(connectLog, newPublisher),
-		fx.Invoke(shapeLog))
+		fx.Provide(connectLog, newPublisher, newLogProbe),
+		fx.Invoke(shapeLog, watchLog))
 
 	// keyLog: the connection alone, for those who only look up API keys there.
 	keyLog = fx.Module("key log", fx.Provide(connectLog))
@@ -108,62 +107,6 @@ func fatal(log *slog.Logger, down fx.Shutdowner) func(error) {
 	}
 }
 
-type logIn struct {
-	fx.In
-
-	Lifecycle fx.Lifecycle
-	Config    Config
-	Log       *slog.Logger
-	Embedded  embeddedLog `optional:"true"`
-}
-
-func connectLog(in logIn) (*nats.Conn, jetstream.JetStream, error) {
-	nc, err := in.Embedded.connect(in.Config, in.Log)
-	if err != nil {
-		return nil, nil, err
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		nc.Close()
-		return nil, nil, err
-	}
-	in.Lifecycle.Append(fx.StopHook(nc.Close))
-	return nc, js, nil
-}
-
-func newPublisher(cfg Config, nc *nats.Conn, js jetstream.JetStream) (*stream.Publisher, error) {
-	if cfg.Confirm == ConfirmStored {
-		return stream.NewConfirmingPublisher(js, nc, confirmTimeout)
-	}
-	return stream.NewPublisher(js), nil
-}
-
-// shapeLog brings the streams into their shape, at once if NATS is there and
-// in the background until it is.
-func shapeLog(lc fx.Lifecycle, js jetstream.JetStream, nc *nats.Conn, topology stream.Topology, h *ops.Health, log *slog.Logger) {
-	var shaped atomic.Bool
-	h.Add("event log", func(context.Context) error {
-		switch {
-		case !nc.IsConnected():
-			return errors.New("not connected to NATS")
-		case !shaped.Load():
-			return errors.New("the streams are not there yet")
-		}
-		return nil
-	})
-	work := func(ctx context.Context) error {
-		if err := topology.Reconcile(ctx, js); err != nil {
-			return err
-		}
-		if _, err := auth.EnsureBucket(ctx, js, topology.Replicas); err != nil {
-			return err
-		}
-		shaped.Store(true)
-		return nil
-	}
-	lc.Append(untilDone(log, "event log: streams", 2*time.Second, work))
-}
-
 func openPool(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn) (*pgxpool.Pool, error) {
 	pool, err := postgres.Open(context.Background(), db.database(cfg))
 	if err != nil {
@@ -197,18 +140,23 @@ func shapeDatabase(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgx
 		shaped.Store(true)
 		return nil
 	}
-	lc.Append(untilDone(log, "database: schema", 10*time.Second, work))
+	// A migration may wait for locks and rewrite a table.
+	lc.Append(untilDone(log, "database: schema", attempts{first: 10 * time.Second, later: 2 * time.Minute}, work))
 }
+
+// attempts says how long each try of a part may take: the first, which delays
+// the start, and those in the background.
+type attempts struct{ first, later time.Duration }
 
 // untilDone is a hook that tries work while the process starts and, should that
 // fail, goes on trying until it works or the process stops: a part that is away
 // delays nobody's start.
-func untilDone(log *slog.Logger, what string, patience time.Duration, work func(context.Context) error) fx.Hook {
+func untilDone(log *slog.Logger, what string, limit attempts, work func(context.Context) error) fx.Hook {
 	ctx, cancel := context.WithCancel(context.Background())
 	finished := make(chan struct{})
 	return fx.Hook{
 		OnStart: func(start context.Context) error {
-			first, done := context.WithTimeout(start, patience)
+			first, done := context.WithTimeout(start, limit.first)
 			defer done()
 			err := work(first)
 			if err == nil {
@@ -218,7 +166,7 @@ func untilDone(log *slog.Logger, what string, patience time.Duration, work func(
 			log.Warn(what+" not ready, trying on", "error", err)
 			go func() {
 				defer close(finished)
-				retryUntilDone(ctx, log, what, work)
+				retryUntilDone(ctx, log, what, limit.later, work)
 			}()
 			return nil
 		},
@@ -235,19 +183,24 @@ func untilDone(log *slog.Logger, what string, patience time.Duration, work func(
 }
 
 // startBackoff is the schedule of attempts at a part that was away at the start.
-var startBackoff = retry.Backoff{First: 250 * time.Millisecond, Max: 15 * time.Second}
+var startBackoff = retry.Backoff{First: 250 * time.Millisecond, Max: 5 * time.Second}
 
-// retryUntilDone runs work until it succeeds or ctx ends.
-func retryUntilDone(ctx context.Context, log *slog.Logger, what string, work func(context.Context) error) {
+// retryUntilDone runs work until it succeeds or ctx ends, each attempt no longer
+// than limit, and logs every new reason for which it fails.
+func retryUntilDone(ctx context.Context, log *slog.Logger, what string, limit time.Duration, work func(context.Context) error) {
+	reason := ""
 	always := func(err error) bool {
-		log.Debug(what+" still not ready", "error", err)
+		if text := err.Error(); text != reason && ctx.Err() == nil {
+			reason = text
+			log.Warn(what+" still not ready", "error", err)
+		}
 		return true
 	}
 	if startBackoff.Wait(ctx, 0) != nil {
 		return
 	}
 	err := startBackoff.Do(ctx, always, func(int) error {
-		attempt, done := context.WithTimeout(ctx, 2*time.Minute)
+		attempt, done := context.WithTimeout(ctx, limit)
 		defer done()
 		return work(attempt)
 	})

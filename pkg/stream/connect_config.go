@@ -143,7 +143,9 @@ func (c ConnectConfig) signIn() (nats.Option, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, err := nkeys.ParseDecoratedJWT(document); err != nil {
+		_, jwtErr := nkeys.ParseDecoratedJWT(document)
+		_, seedErr := nkeys.ParseDecoratedUserNKey(document)
+		if jwtErr != nil || seedErr != nil {
 			return nil, fmt.Errorf("%s: not a credentials document (a user's JWT and seed, as NATS writes it)", c.Creds.Name)
 		}
 		if c.Creds.Content == "" {

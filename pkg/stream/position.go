@@ -51,6 +51,25 @@ func ReadPosition(ctx context.Context, js jetstream.JetStream, now func() time.T
 	return p, p.lookAt(ctx, s, max(p.Sequence+1, state.State.FirstSeq), asked)
 }
 
+// Unstored returns how many messages the writers have not acknowledged, and up to
+// which sequence they have. Without a consumer, which the first writer makes,
+// everything waits. It reads no message.
+func Unstored(ctx context.Context, js jetstream.JetStream) (messages, sequence uint64, err error) {
+	s, err := js.Stream(ctx, Name)
+	if err != nil {
+		return 0, 0, fmt.Errorf("stream %s: %w", Name, err)
+	}
+	cons, err := s.Consumer(ctx, Consumer)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return s.CachedInfo().State.Msgs, 0, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("consumer %s: %w", Consumer, err)
+	}
+	info := cons.CachedInfo()
+	return info.NumPending + uint64(info.NumAckPending), info.AckFloor.Stream, nil
+}
+
 // lookAt sets StoredThrough to when the first message at or after sequence was
 // published: the oldest that may not be stored yet. A consumer that is just
 // being made says that nothing waits, so that alone is not believed.

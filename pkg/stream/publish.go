@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,9 +21,11 @@ import (
 // The bounds of a message: below the megabyte that a NATS server takes unless
 // told otherwise, by so much that any of them still fits as a dead letter, with
 // the headers that get added there. A group is closed once it holds groupBytes or groupEvents, and
-// one piece of a batch adds pieceBytes to it at most.
+// one piece of a batch adds pieceBytes to it at most. A server that takes less says so
+// when it is connected to, and sizesOf follows it.
 const (
-	maxMessage  = 1<<20 - 8<<10
+	headerRoom  = 8 << 10
+	maxMessage  = 1<<20 - headerRoom
 	groupBytes  = 512 << 10
 	groupEvents = 4000
 	pieceBytes  = 256 << 10
@@ -49,11 +52,53 @@ type Publisher struct {
 	confirm *confirmations // nil: durable in the log is enough
 	mu      sync.Mutex
 	lanes   map[string]*lane
+	failed  atomic.Pointer[failure] // the last publish, if it failed
+}
+
+// failure is why a publish failed, and when.
+type failure struct {
+	cause error
+	at    time.Time
+}
+
+// failureLasts is how long a failed publish speaks against the log: without
+// traffic nothing would ever speak for it again.
+const failureLasts = 10 * time.Second
+
+// Trouble returns why the last publish failed, nil when it succeeded or was a
+// while ago.
+func (p *Publisher) Trouble() error {
+	if f := p.failed.Load(); f != nil && time.Since(f.at) < failureLasts {
+		return f.cause
+	}
+	return nil
 }
 
 // NewPublisher returns a publisher to js.
 func NewPublisher(js msgPublisher) *Publisher {
 	return &Publisher{js: js, lanes: map[string]*lane{}}
+}
+
+// sizes are the bounds of messages and their parts, in bytes.
+type sizes struct{ message, group, piece int }
+
+// sizesOf returns the bounds under a server's max_payload, 0 for unknown.
+func sizesOf(maxPayload int64) sizes {
+	message := maxMessage
+	if maxPayload > 0 {
+		message = min(message, int(maxPayload-min(headerRoom, maxPayload/4)))
+	}
+	piece := min(pieceBytes, message/3)
+	return sizes{message: message, group: min(groupBytes, message-piece), piece: piece}
+}
+
+// sizes asks the connection what its server takes.
+func (p *Publisher) sizes() sizes {
+	js, ok := p.js.(interface{ Conn() *nats.Conn })
+	if !ok || js.Conn() == nil {
+		return sizesOf(0)
+	}
+	return sizesOf(js.Conn().MaxPayload())
 }
 
 // NewConfirmingPublisher returns a publisher whose Publish returns only after a
@@ -86,13 +131,17 @@ type group struct {
 	confirmation Confirmation // of a confirming publisher
 }
 
-func (g *group) full() bool { return g.events >= groupEvents || len(g.data) >= groupBytes }
+// takes reports whether a piece still fits into the group.
+func (g *group) takes(e piece, bound sizes) bool {
+	return g.events < groupEvents && len(g.data) < bound.group && len(g.data)+len(e.data) <= bound.message
+}
 
 // Publish puts the batch onto the log and returns once all of it is durable
 // there. The error is a *fault.Error of code Unavailable: nothing may be
 // promised to the sender. When it fails, or ctx ends first, part of the batch
 // may still be durable; the sender repeats it under the same event ids, and
-// each event is stored once.
+// each event is stored once. Of code TooLarge it says that repeating is in vain:
+// one event alone is more than the NATS server takes.
 //
 // A confirming publisher returns once the batch is committed to the database;
 // its error is a *NotStoredError when events of the batch became dead letters and
@@ -105,7 +154,11 @@ func (p *Publisher) Publish(ctx context.Context, b *event.Batch, correlation str
 	}
 	subject := Subject(b.Kind, b.App)
 	var lost *NotStoredError
-	for _, g := range p.join(subject, b, correlation) {
+	bound := p.sizes()
+	if err := bound.refuse(b); err != nil {
+		return err
+	}
+	for _, g := range p.join(subject, b, correlation, bound) {
 		select {
 		case <-g.done:
 			if g.err != nil {
@@ -124,9 +177,9 @@ func (p *Publisher) Publish(ctx context.Context, b *event.Batch, correlation str
 
 // join adds the batch to the waiting groups of its subject, and starts the lane
 // when it stands still. It returns the groups that now hold the batch.
-func (p *Publisher) join(subject string, b *event.Batch, correlation string) []*group {
+func (p *Publisher) join(subject string, b *event.Batch, correlation string, bound sizes) []*group {
 	var encoded []piece
-	for part, size := range pieces(b) {
+	for part, size := range pieces(b, bound.piece) {
 		encoded = append(encoded, piece{part.Encode(make([]byte, 0, size)), part.Len()})
 	}
 	p.mu.Lock()
@@ -138,7 +191,7 @@ func (p *Publisher) join(subject string, b *event.Batch, correlation string) []*
 	}
 	var joined []*group
 	for _, e := range encoded {
-		g := l.open()
+		g := l.open(e, bound)
 		g.add(e)
 		if len(joined) == 0 || joined[len(joined)-1] != g {
 			joined = append(joined, g)
@@ -170,8 +223,8 @@ func (g *group) add(e piece) {
 }
 
 // open returns the group that takes more: the last that waits, or a new one.
-func (l *lane) open() *group {
-	if n := len(l.queue); n == 0 || l.queue[n-1].full() {
+func (l *lane) open(e piece, bound sizes) *group {
+	if n := len(l.queue); n == 0 || !l.queue[n-1].takes(e, bound) {
 		l.queue = append(l.queue, &group{done: make(chan struct{})})
 	}
 	return l.queue[len(l.queue)-1]
@@ -183,15 +236,25 @@ func (g *group) correlate(id string) {
 	}
 }
 
-// pieces cuts a batch where its encoding could pass pieceBytes, and says how many
+// refuse returns an error for a batch with an event that no message can carry.
+func (s sizes) refuse(b *event.Batch) error {
+	for i := range b.Len() {
+		if n := b.SizeHint(i) + len(b.App) + 8; n > s.message {
+			return fault.New(fault.TooLarge, "An event takes up to %d bytes, the event log at most %d: its NATS server has a small max_payload", n, s.message)
+		}
+	}
+	return nil
+}
+
+// pieces cuts a batch where its encoding could pass most bytes, and says how many
 // bytes each may take. Nearly every batch is one piece.
-func pieces(b *event.Batch) iter.Seq2[event.Batch, int] {
+func pieces(b *event.Batch, most int) iter.Seq2[event.Batch, int] {
 	return func(yield func(event.Batch, int) bool) {
 		head := len(b.App) + 8
 		from, size := 0, head
 		for i := range b.Len() {
 			n := b.SizeHint(i)
-			if size+n > pieceBytes && i > from {
+			if size+n > most && i > from {
 				if !yield(b.Slice(from, i), size) {
 					return
 				}
@@ -245,8 +308,11 @@ func (p *Publisher) send(subject string, g *group, answer string) error {
 	}
 	msg.Data = g.data
 	if _, err := p.js.PublishMsg(ctx, msg, jetstream.WithExpectStream(Name)); err != nil {
-		return refused(err)
+		err = refused(err)
+		p.failed.Store(&failure{cause: errors.Unwrap(err), at: time.Now()})
+		return err
 	}
+	p.failed.Store(nil)
 	return nil
 }
 
@@ -254,9 +320,17 @@ func (p *Publisher) send(subject string, g *group, answer string) error {
 // or the account's bound is reached, or the disk is full.
 var errStoreFull = map[jetstream.ErrorCode]bool{10023: true, 10047: true, 10077: true}
 
-// refused tells a full log from one that is away: the first wakes an operator.
+// codeMessageTooLarge is JetStream's answer to a message over the stream's bound.
+const codeMessageTooLarge jetstream.ErrorCode = 10054
+
+// refused tells a full log from one that is away, and both from a message that
+// will never be taken: the first wakes an operator, the last stops the sender.
 func refused(err error) error {
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok && errStoreFull[api.ErrorCode] {
+	api, isAPI := errors.AsType[*jetstream.APIError](err)
+	if errors.Is(err, nats.ErrMaxPayload) || isAPI && api.ErrorCode == codeMessageTooLarge {
+		return fault.Wrap(err, fault.TooLarge, "The event log takes no message of this size")
+	}
+	if isAPI && errStoreFull[api.ErrorCode] {
 		return fault.Wrap(fmt.Errorf("the log is full: %w", err), fault.Unavailable, "The event log takes no more events at present").After(30 * time.Second)
 	}
 	return fault.Wrap(err, fault.Unavailable, "The event log is not available").After(retryAfter)

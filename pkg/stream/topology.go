@@ -1,9 +1,7 @@
 package stream
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -26,14 +24,17 @@ const (
 
 // Topology is what of the streams' shape an installation may choose.
 type Topology struct {
-	// Replicas of each stream: 1, or 3 in a cluster.
+	// Replicas of each stream: 1, or 3 in a cluster. 0 leaves a log that exists as
+	// it is, and makes a new one with 1.
 	Replicas int
 	// MaxAge is how long the log keeps messages: a day more than the raw window,
 	// so that every raw row can be rebuilt from it.
 	MaxAge time.Duration
 	// MaxBytes bounds the log on disk; -1 leaves it to the server's limit. A full
-	// log refuses, and ingest answers 503.
+	// log refuses, and ingest answers 503. A log that exists keeps its bound.
 	MaxBytes int64
+	// DeadMaxBytes bounds the dead letters on disk; -1 leaves it to the server's limit.
+	DeadMaxBytes int64
 	// AckWait is how long a writer may hold a message without a sign of life.
 	AckWait time.Duration
 	// MaxAckPending bounds the messages all writers together hold.
@@ -45,14 +46,14 @@ const deadAge = 90 * 24 * time.Hour
 
 // DefaultTopology returns a single-replica log that outlives a raw window of 7 days by one.
 func DefaultTopology() Topology {
-	return Topology{Replicas: 1, MaxAge: 8 * 24 * time.Hour, MaxBytes: -1, AckWait: 30 * time.Second, MaxAckPending: 1000}
+	return Topology{MaxAge: 8 * 24 * time.Hour, MaxBytes: -1, DeadMaxBytes: -1, AckWait: 30 * time.Second, MaxAckPending: 1000}
 }
 
 // Validate returns every rule the topology breaks.
 func (t Topology) Validate() error {
 	var errs []error
-	if t.Replicas < 1 || t.Replicas > 5 {
-		errs = append(errs, errors.New("stream replicas: must be between 1 and 5"))
+	if t.Replicas < 0 || t.Replicas > 5 {
+		errs = append(errs, errors.New("stream replicas: must be between 1 and 5, or 0 for those the log has"))
 	}
 	if t.MaxAge < time.Hour {
 		errs = append(errs, errors.New("stream max age: must be at least an hour"))
@@ -66,19 +67,6 @@ func (t Topology) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Reconcile makes the streams, or brings them into the shape asked for.
-func (t Topology) Reconcile(ctx context.Context, js jetstream.JetStream) error {
-	if err := t.Validate(); err != nil {
-		return err
-	}
-	for _, cfg := range t.streams() {
-		if _, err := js.CreateOrUpdateStream(ctx, cfg); err != nil {
-			return fmt.Errorf("stream %s: %w", cfg.Name, err)
-		}
-	}
-	return nil
-}
-
 func (t Topology) streams() []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{{
 		Name:        Name,
@@ -87,7 +75,7 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		Storage:     jetstream.FileStorage,
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardNew,
-		Replicas:    t.Replicas,
+		Replicas:    max(1, t.Replicas),
 		MaxAge:      t.MaxAge,
 		MaxBytes:    t.MaxBytes,
 		MaxMsgSize:  maxMessage,
@@ -101,9 +89,9 @@ func (t Topology) streams() []jetstream.StreamConfig {
 		Storage:     jetstream.FileStorage,
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardNew,
-		Replicas:    t.Replicas,
+		Replicas:    max(1, t.Replicas),
 		MaxAge:      deadAge,
-		MaxBytes:    -1,
+		MaxBytes:    t.DeadMaxBytes,
 		AllowDirect: true,
 		Duplicates:  time.Hour, // a writer that dies between dead-lettering and its ack does it again
 	}}

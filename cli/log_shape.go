@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/stream"
+)
+
+type logCmd struct {
+	Shape logShapeCmd `cmd:"" help:"Make the event log, or change its replicas and bounds. Roles never change those of a log that exists."`
+}
+
+type logShapeCmd struct {
+	natsFlags `embed:""`
+
+	Replicas     int           `name:"stream-replicas" help:"Replicas: 1, or 3 in a cluster. 0 leaves them." default:"0" env:"LAKEPULSE_STREAM_REPLICAS"`
+	StreamMax    int64         `name:"stream-max-bytes" help:"Bytes the event log may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_STREAM_MAX_BYTES"`
+	DeadMax      int64         `name:"dead-max-bytes" help:"Bytes the dead letters may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_DEAD_MAX_BYTES"`
+	RawRetention time.Duration `help:"How long raw rows live; the log keeps a day more." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
+}
+
+// Run brings the streams and the bucket of API keys into the shape of the flags.
+func (c *logShapeCmd) Run(e *env) error {
+	nc, js, err := c.connect(e)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	topology := stream.DefaultTopology()
+	topology.Replicas, topology.MaxBytes, topology.DeadMaxBytes, topology.MaxAge = c.Replicas, c.StreamMax, c.DeadMax, c.RawRetention+24*time.Hour
+	if err := topology.Reshape(e.ctx, js); err != nil {
+		return err
+	}
+	state, err := topology.Read(e.ctx, js)
+	if err != nil {
+		return err
+	}
+	if _, err := auth.EnsureBucket(e.ctx, js, state.Replicas); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "streams %s and %s and the bucket %s: %d replicas\n", stream.Name, stream.DeadName, auth.Bucket, state.Replicas)
+	return err
+}
