@@ -118,7 +118,7 @@ func openPool(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn) (*pgxpool.Pool
 
 // shapeDatabase migrates the schema, at once if the database is there and in
 // the background until it is.
-func shapeDatabase(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, h *ops.Health, log *slog.Logger) {
+func shapeDatabase(p process, lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, h *ops.Health, log *slog.Logger) {
 	var shaped atomic.Bool
 	h.Add("database", func(ctx context.Context) error {
 		if err := pool.Ping(ctx); err != nil {
@@ -141,23 +141,24 @@ func shapeDatabase(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgx
 		return nil
 	}
 	// A migration may wait for locks and rewrite a table.
-	lc.Append(untilDone(log, "database: schema", attempts{first: 10 * time.Second, later: 2 * time.Minute}, work))
+	lc.Append(untilDone(p, log, "database: schema", attempts{first: 10 * time.Second, later: 2 * time.Minute}, work))
 }
 
 // attempts says how long each try of a part may take: the first, which delays
 // the start, and those in the background.
 type attempts struct{ first, later time.Duration }
 
-// untilDone is a hook that tries work while the process starts and, should that
-// fail, goes on trying until it works or the process stops: a part that is away
-// delays nobody's start.
-func untilDone(log *slog.Logger, what string, limit attempts, work func(context.Context) error) fx.Hook {
-	ctx, cancel := context.WithCancel(context.Background())
+// untilDone returns a hook that runs work while the process starts. If that fails, it
+// repeats work in the background until it succeeds or the process stops, so that a
+// dependency that is away does not block the start.
+func untilDone(p process, log *slog.Logger, what string, limit attempts, work func(context.Context) error) fx.Hook {
+	ctx, cancel := context.WithCancel(p)
 	finished := make(chan struct{})
 	return fx.Hook{
 		OnStart: func(start context.Context) error {
 			first, done := context.WithTimeout(start, limit.first)
 			defer done()
+			defer context.AfterFunc(p, done)() // a process that is told to stop does not wait for it
 			err := work(first)
 			if err == nil {
 				close(finished)
