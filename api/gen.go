@@ -223,6 +223,24 @@ func (e PrecisionKind) Valid() bool {
 	}
 }
 
+// Defines values for ReaderType.
+const (
+	ReaderGroup ReaderType = "group"
+	ReaderUser  ReaderType = "user"
+)
+
+// Valid indicates whether the value is a known member of the ReaderType enum.
+func (e ReaderType) Valid() bool {
+	switch e {
+	case ReaderGroup:
+		return true
+	case ReaderUser:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ReadinessStatus.
 const (
 	NotReady ReadinessStatus = "not_ready"
@@ -395,6 +413,51 @@ type ActiveUsersPoint struct {
 	Timestamp time.Time `json:"timestamp"`
 }
 
+// AdminApp defines model for AdminApp.
+type AdminApp struct {
+	App string `json:"app"`
+
+	// Clients The client libraries the app was seen to send with, the latest first.
+	Clients   []AdminClient `json:"clients"`
+	CreatedAt time.Time     `json:"created_at"`
+
+	// CreatedBy A user id, or `command line`.
+	CreatedBy string     `json:"created_by"`
+	Keys      []AdminKey `json:"keys"`
+	Note      *string    `json:"note,omitempty"`
+
+	// Principals Application ids of the service principals that send for the app.
+	Principals []string `json:"principals"`
+	Readers    []Reader `json:"readers"`
+}
+
+// AdminAppList defines model for AdminAppList.
+type AdminAppList struct {
+	Apps []AdminApp `json:"apps"`
+}
+
+// AdminClient defines model for AdminClient.
+type AdminClient struct {
+	// Client Example: lakepulse-go
+	Client   string    `json:"client"`
+	LastSeen time.Time `json:"last_seen"`
+	Version  string    `json:"version"`
+}
+
+// AdminKey defines model for AdminKey.
+type AdminKey struct {
+	CreatedAt time.Time `json:"created_at"`
+	CreatedBy string    `json:"created_by"`
+
+	// ID The public part of the key.
+	ID string `json:"id"`
+
+	// LastUsedAt To the minute; absent for a key that was never used.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
+	Note       *string    `json:"note,omitempty"`
+	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
+}
+
 // AggregationRun A run and its receipt.
 type AggregationRun struct {
 	AggregatesDeleted int64        `json:"aggregates_deleted"`
@@ -467,6 +530,15 @@ type AppSummary struct {
 
 	// Requests Performance records.
 	Requests int64 `json:"requests"`
+}
+
+// CreatedKey defines model for CreatedKey.
+type CreatedKey struct {
+	App string `json:"app"`
+	ID  string `json:"id"`
+
+	// Key The whole key. It is not shown again.
+	Key string `json:"key"`
 }
 
 // DataPoint One bucket. Buckets in which nothing happened are absent: a gap stays a gap. Inside a point the fields of a
@@ -754,7 +826,10 @@ type Me struct {
 
 	// Limits Configured bounds the dashboard validates against before asking.
 	Limits *Limits `json:"limits,omitempty"`
-	UserID string  `json:"user_id"`
+
+	// ReadableApps The apps whose numbers a caller may read who is no administrator.
+	ReadableApps []string `json:"readable_apps,omitempty"`
+	UserID       string   `json:"user_id"`
 
 	// Version The running build.
 	Version *string `json:"version,omitempty"`
@@ -765,6 +840,17 @@ type MeAuthMode string
 
 // MetricType defines model for MetricType.
 type MetricType string
+
+// NewApp defines model for NewApp.
+type NewApp struct {
+	App  string  `json:"app"`
+	Note *string `json:"note,omitempty"`
+}
+
+// NewKey defines model for NewKey.
+type NewKey struct {
+	Note *string `json:"note,omitempty"`
+}
 
 // Performance defines model for Performance.
 type Performance struct {
@@ -940,6 +1026,12 @@ type PreviousUsage struct {
 	StartTime time.Time `json:"start_time"`
 }
 
+// Principal defines model for Principal.
+type Principal struct {
+	// Principal The application id of a service principal, in any case.
+	Principal string `json:"principal"`
+}
+
 // Provenance Where the numbers of an answer come from and how true they are. All numbers of one answer are read in one
 // snapshot.
 type Provenance struct {
@@ -981,6 +1073,16 @@ type PurgeLine struct {
 	// Time No raw rows exist before this.
 	Time time.Time `json:"time"`
 }
+
+// Reader defines model for Reader.
+type Reader struct {
+	// Name A userName of the workspace, or the display name of a group; ASCII letters in any case.
+	Name string     `json:"name"`
+	Type ReaderType `json:"type"`
+}
+
+// ReaderType defines model for Reader.Type.
+type ReaderType string
 
 // Readiness defines model for Readiness.
 type Readiness struct {
@@ -1674,6 +1776,24 @@ type GetDeadLettersParams struct {
 
 // PostTracesJSONBody defines parameters for PostTraces.
 type PostTracesJSONBody map[string]interface{}
+
+// PostAdminAppJSONRequestBody defines body for PostAdminApp for application/json ContentType.
+type PostAdminAppJSONRequestBody = NewApp
+
+// PostAdminKeyJSONRequestBody defines body for PostAdminKey for application/json ContentType.
+type PostAdminKeyJSONRequestBody = NewKey
+
+// PostAdminPrincipalJSONRequestBody defines body for PostAdminPrincipal for application/json ContentType.
+type PostAdminPrincipalJSONRequestBody = Principal
+
+// PostAdminPrincipalRemoveJSONRequestBody defines body for PostAdminPrincipalRemove for application/json ContentType.
+type PostAdminPrincipalRemoveJSONRequestBody = Principal
+
+// PostAdminReaderJSONRequestBody defines body for PostAdminReader for application/json ContentType.
+type PostAdminReaderJSONRequestBody = Reader
+
+// PostAdminReaderRemoveJSONRequestBody defines body for PostAdminReaderRemove for application/json ContentType.
+type PostAdminReaderRemoveJSONRequestBody = Reader
 
 // PostPerformanceEventsJSONRequestBody defines body for PostPerformanceEvents for application/json ContentType.
 type PostPerformanceEventsJSONRequestBody = PerformanceBatch

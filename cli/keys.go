@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/apps"
 )
 
 type keysCmd struct {
-	natsFlags `embed:""`
+	registryFlags `embed:""`
 
 	Create keysCreateCmd `cmd:"" help:"Create a key for an app. It is shown once."`
 	List   keysListCmd   `cmd:"" help:"List the keys, without their secrets."`
@@ -21,35 +21,37 @@ type keysCreateCmd struct {
 	Note string `help:"Note to tell keys apart."`
 }
 
-func (k keysCreateCmd) Run(e *env, c *commands) error {
-	return withKeys(e, &c.Keys.natsFlags, func(ctx context.Context, keys *auth.Keys) error {
-		plain, key, err := keys.Create(ctx, k.App, k.Note)
+func (k keysCreateCmd) Run(e *env, c *cli) error {
+	return c.Keys.change(e, func(ctx context.Context, registry *apps.Registry) error {
+		plain, key, err := registry.CreateKey(ctx, k.App, k.Note, apps.CommandLine)
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(e.out, "%s\n", plain)
-		if err == nil {
-			_, err = fmt.Fprintf(e.errs, "Key %s for app %s. Store it now: it is not shown again.\n", key.ID, key.App)
+		if _, err := fmt.Fprintf(e.out, "%s\n", plain); err != nil {
+			return err
 		}
+		_, err = fmt.Fprintf(e.errs, "Key %s for app %s. Store it now: it is not shown again.\n", key.ID, key.App)
 		return err
 	})
 }
 
 type keysListCmd struct{}
 
-func (keysListCmd) Run(e *env, c *commands) error {
-	return withKeys(e, &c.Keys.natsFlags, func(ctx context.Context, keys *auth.Keys) error {
-		list, err := keys.List(ctx)
+func (keysListCmd) Run(e *env, c *cli) error {
+	return c.Keys.read(e, func(ctx context.Context, registry *apps.Registry) error {
+		list, err := registry.List(ctx)
 		if err != nil {
 			return err
 		}
-		for _, k := range list {
-			state := "active"
-			if k.RevokedAt != nil {
-				state = "revoked " + k.RevokedAt.UTC().Format(time.RFC3339)
-			}
-			if _, err := fmt.Fprintf(e.out, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.App, k.Created.UTC().Format(time.RFC3339), state, k.Note); err != nil {
-				return err
+		for i := range list {
+			for _, k := range list[i].Keys {
+				state := "active"
+				if k.RevokedAt != nil {
+					state = "revoked " + k.RevokedAt.UTC().Format(time.RFC3339)
+				}
+				if _, err := fmt.Fprintf(e.out, "%s\t%s\t%s\t%s\t%s\n", k.ID, k.App, k.Created.UTC().Format(time.RFC3339), state, k.Note); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -60,23 +62,8 @@ type keysRevokeCmd struct {
 	ID string `arg:"" help:"Id of the key, as list shows it."`
 }
 
-func (k keysRevokeCmd) Run(e *env, c *commands) error {
-	return withKeys(e, &c.Keys.natsFlags, func(ctx context.Context, keys *auth.Keys) error {
-		_, err := keys.Revoke(ctx, k.ID)
-		return err
+func (k keysRevokeCmd) Run(e *env, c *cli) error {
+	return c.Keys.change(e, func(ctx context.Context, registry *apps.Registry) error {
+		return registry.RevokeKey(ctx, k.ID)
 	})
-}
-
-// withKeys runs do on the keys in the event log.
-func withKeys(e *env, f *natsFlags, do func(context.Context, *auth.Keys) error) error {
-	nc, js, err := f.connect(e)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	bucket, err := auth.EnsureBucket(e.ctx, js, 1)
-	if err != nil {
-		return err
-	}
-	return do(e.ctx, auth.NewKeys(bucket, time.Now))
 }

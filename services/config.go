@@ -13,6 +13,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/services/admin"
 	"github.com/lakepulse/lakepulse/services/aggregate"
 	"github.com/lakepulse/lakepulse/services/ingest"
 	"github.com/lakepulse/lakepulse/services/query"
@@ -36,6 +37,7 @@ type Config struct {
 	Ingest    ingest.Config
 	Writer    writer.Config
 	Query     query.Config
+	Admin     admin.Config
 	Aggregate aggregate.Config
 	Clock     func() time.Time
 }
@@ -65,7 +67,7 @@ func DefaultConfig() Config {
 	return Config{
 		Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:9090", DataDir: "./.lakepulse",
 		Topology: stream.DefaultTopology(), Database: postgres.DefaultConfig(), Migrate: true, Auth: auth.DefaultConfig(),
-		Ingest: ingest.DefaultConfig(), Writer: writer.DefaultConfig(), Query: query.DefaultConfig(),
+		Ingest: ingest.DefaultConfig(), Writer: writer.DefaultConfig(), Query: query.DefaultConfig(), Admin: admin.DefaultConfig(),
 		Aggregate: aggregate.DefaultConfig(), Clock: time.Now,
 	}
 }
@@ -142,7 +144,7 @@ func (c Config) Validate() error {
 	if c.Target != Writer {
 		errs = append(errs, c.Auth.Validate())
 	}
-	return errors.Join(append(errs, c.Topology.Validate(), c.Ingest.Validate(), c.Writer.Validate(), c.Query.Validate(),
+	return errors.Join(append(errs, c.Topology.Validate(), c.Ingest.Validate(), c.Writer.Validate(), c.Query.Validate(), c.Admin.Validate(),
 		c.Aggregate.Validate())...)
 }
 
@@ -161,5 +163,5 @@ func loopback(addr string) bool {
 // parts supplies each module its own part of the configuration.
 func (c Config) parts() fx.Option {
 	c = c.settle()
-	return fx.Supply(c.Auth, c.Ingest, c.Writer, c.Query, c.Aggregate, c.Topology, c.Clock)
+	return fx.Supply(c.Auth, c.Ingest, c.Writer, c.Query, c.Admin, c.Aggregate, c.Topology, c.Clock)
 }

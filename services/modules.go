@@ -118,7 +118,7 @@ func openPool(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn) (*pgxpool.Pool
 
 // shapeDatabase migrates the schema, at once if the database is there and in
 // the background until it is.
-func shapeDatabase(p process, lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, h *ops.Health, log *slog.Logger) {
+func shapeDatabase(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, h *ops.Health, log *slog.Logger) {
 	var shaped atomic.Bool
 	h.Add("database", func(ctx context.Context) error {
 		if err := pool.Ping(ctx); err != nil {
@@ -141,24 +141,23 @@ func shapeDatabase(p process, lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn
 		return nil
 	}
 	// A migration may wait for locks and rewrite a table.
-	lc.Append(untilDone(p, log, "database: schema", attempts{first: 10 * time.Second, later: 2 * time.Minute}, work))
+	lc.Append(untilDone(log, "database: schema", attempts{first: 10 * time.Second, later: 2 * time.Minute}, work))
 }
 
 // attempts says how long each try of a part may take: the first, which delays
 // the start, and those in the background.
 type attempts struct{ first, later time.Duration }
 
-// untilDone returns a hook that runs work while the process starts. If that fails, it
-// repeats work in the background until it succeeds or the process stops, so that a
-// dependency that is away does not block the start.
-func untilDone(p process, log *slog.Logger, what string, limit attempts, work func(context.Context) error) fx.Hook {
-	ctx, cancel := context.WithCancel(p)
+// untilDone is a hook that tries work while the process starts and, should that
+// fail, goes on trying until it works or the process stops: a part that is away
+// delays nobody's start.
+func untilDone(log *slog.Logger, what string, limit attempts, work func(context.Context) error) fx.Hook {
+	ctx, cancel := context.WithCancel(context.Background())
 	finished := make(chan struct{})
 	return fx.Hook{
 		OnStart: func(start context.Context) error {
 			first, done := context.WithTimeout(start, limit.first)
 			defer done()
-			defer context.AfterFunc(p, done)() // a process that is told to stop does not wait for it
 			err := work(first)
 			if err == nil {
 				close(finished)
@@ -217,7 +216,7 @@ func newKeys(lc fx.Lifecycle, js jetstream.JetStream, log *slog.Logger) *auth.Ve
 }
 
 func newAuthenticator(cfg auth.Config, keys *auth.Verifier, log *slog.Logger, clock func() time.Time) (auth.Authenticator, error) {
-	return auth.New(auth.Params{Config: cfg, Keys: keys, Logger: log, Clock: clock})
+	return auth.New(auth.Params{Config: cfg, Keys: keys, Principals: keys, Logger: log, Clock: clock})
 }
 
 type webIn struct {
@@ -227,6 +226,7 @@ type webIn struct {
 	Config    Config
 	Routes    []httpapi.Route    `group:"routes"`
 	Auth      auth.Authenticator `optional:"true"` // nil where no route needs it
+	Readers   httpapi.Readers    `optional:"true"` // nil where no route is for readers
 	Health    *ops.Health
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
@@ -241,7 +241,7 @@ func serveWeb(in webIn) error {
 	mux.Handle("GET /health", httpapi.Correlated(http.HandlerFunc(in.Health.ServeHealth)))
 	mux.Handle("GET /ready", httpapi.Correlated(http.HandlerFunc(in.Health.ServeReady)))
 	mux.Handle("/", httpapi.NewHandler(httpapi.HandlerParams{
-		Routes: in.Routes, Auth: in.Auth, Log: in.Log, Registry: in.Registry, Fallback: in.Fallback,
+		Routes: in.Routes, Auth: in.Auth, Readers: in.Readers, Log: in.Log, Registry: in.Registry, Fallback: in.Fallback,
 	}))
 	var handler http.Handler = mux
 	if in.Own != nil {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/fx/fxevent"
 
+	"github.com/lakepulse/lakepulse/services/admin"
 	"github.com/lakepulse/lakepulse/services/aggregate"
 	"github.com/lakepulse/lakepulse/services/ingest"
 	"github.com/lakepulse/lakepulse/services/query"
@@ -37,10 +38,10 @@ const (
 var targets = map[Target][]fx.Option{
 	Ingest:     {operations, eventLog, identity, ingest.Module, ownMetrics, web},
 	Writer:     {operations, eventLog, database, writer.Module, web},
-	Query:      {operations, keyLog, database, identity, query.Module, dashboard, ownMetrics, web},
+	Query:      {operations, keyLog, database, identity, query.Module, admin.Module, dashboard, ownMetrics, web},
 	Aggregate:  {operations, keyLog, database, identity, aggregate.Module, web},
-	All:        {logInside, operations, eventLog, database, identity, writer.Module, ingest.Module, query.Module, aggregate.Module, dashboard, ownMetrics, web},
-	Standalone: {logInside, databaseInside, operations, eventLog, database, identity, writer.Module, ingest.Module, query.Module, aggregate.Module, dashboard, ownMetrics, web},
+	All:        {logInside, operations, eventLog, database, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
+	Standalone: {logInside, databaseInside, operations, eventLog, database, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
 }
 
 // Targets lists the targets by name.
@@ -65,24 +66,9 @@ func Options(target Target, cfg Config, log *slog.Logger) ([]fx.Option, error) {
 		return nil, err
 	}
 	return append([]fx.Option{
-		fx.Supply(cfg, log, process{context.Background()}), cfg.parts(), fx.StartTimeout(startTimeout), fx.StopTimeout(stopTimeout),
+		fx.Supply(cfg, log), cfg.parts(), fx.StartTimeout(startTimeout), fx.StopTimeout(stopTimeout),
 		fx.WithLogger(func() fxevent.Logger { return quietly(log) }),
 	}, modules...), nil
-}
-
-// process is the context of the whole process. Parts end waits at the start with it.
-type process struct{ context.Context }
-
-// start starts the app. It does not hand ctx to fx: after a cancelled start fx runs no
-// stop hook, and an embedded Postgres would be left behind. The parts watch process
-// instead, so that the start ends early and the usual stop follows.
-func start(ctx context.Context, app *fx.App) error {
-	if err := app.Err(); err != nil {
-		return err
-	}
-	startCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
-	defer cancel()
-	return app.Start(startCtx)
 }
 
 // Run runs a target until ctx ends or one of its parts fails for good.
@@ -91,12 +77,13 @@ func Run(ctx context.Context, target Target, cfg Config, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	app := fx.New(append(options, fx.Replace(process{ctx}))...)
-	if err := start(ctx, app); err != nil {
-		if ctx.Err() != nil {
-			log.Info("stopped before the start was complete", "target", target)
-			return nil
-		}
+	app := fx.New(options...)
+	if err := app.Err(); err != nil {
+		return fmt.Errorf("start %s: %w", target, rootCause(err))
+	}
+	startCtx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := app.Start(startCtx); err != nil {
 		return fmt.Errorf("start %s: %w", target, rootCause(err))
 	}
 	code := 0

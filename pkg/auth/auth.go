@@ -26,6 +26,22 @@ type Caller struct {
 	UserID string // userName of a user, application id of a service principal; "" for an app
 	App    string // the app of the key; for a service principal the one it was allow-listed for, or ""
 	Admin  bool
+	Groups []string // display names of a user's groups, as the workspace spells them
+	// ReadableApps are the apps whose numbers a user may read who is no
+	// administrator. It is filled for endpoints that readers may call.
+	ReadableApps []string
+}
+
+// FoldName returns a name in the form in which names are compared: ASCII letters
+// in lower case and everything else as it is. Unicode has letters that fold to
+// ASCII ones, so that a group which looks like "admins" would become it.
+func FoldName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
 }
 
 // Authenticator finds out who sent a request. Its errors are *fault.Error:
@@ -39,6 +55,12 @@ type Authenticator interface {
 // KeyVerifier turns the text of an API key into the key, or into a *fault.Error.
 type KeyVerifier interface {
 	Verify(plain string) (Key, error)
+}
+
+// PrincipalDirectory says which app a service principal sends for.
+type PrincipalDirectory interface {
+	// AppOf takes the application id in any case. known is false for a stranger.
+	AppOf(principal string) (app string, known bool)
 }
 
 // Messages callers see. The first two are part of the HTTP contract.

@@ -149,7 +149,7 @@ func parsePrincipals(entries []string, workspaceID string) (principals, error) {
 	var errs []error
 	for _, entry := range entries {
 		id, app, tied := strings.Cut(entry, "=")
-		id, app = strings.ToLower(strings.TrimSpace(id)), strings.TrimSpace(app)
+		id, app = FoldName(strings.TrimSpace(id)), strings.TrimSpace(app)
 		if id == "" || (tied && !event.ValidApp(app)) {
 			errs = append(errs, fmt.Errorf("service principal %q: want an application id, or <application id>=<app>", entry))
 			continue

@@ -21,8 +21,10 @@ const maxToken = 16 << 10
 type Params struct {
 	Config Config
 	Keys   KeyVerifier // nil: API keys are refused
-	Logger *slog.Logger
-	Clock  func() time.Time
+	// Principals are those that administrators add while the process runs; nil for none.
+	Principals PrincipalDirectory
+	Logger     *slog.Logger
+	Clock      func() time.Time
 }
 
 // New returns the authenticator of the configured mode.
@@ -39,15 +41,17 @@ func New(p Params) (Authenticator, error) {
 // Databricks recognises API keys, users by their own access token and
 // allow-listed service principals.
 type Databricks struct {
-	keys       KeyVerifier
-	logger     *slog.Logger
-	clock      func() time.Time
-	workspace  *workspace
-	admins     map[string]bool // lower case
-	principals principals
-	trustProxy bool
-	timeout    time.Duration
-	ttl        time.Duration
+	keys        KeyVerifier
+	logger      *slog.Logger
+	clock       func() time.Time
+	workspace   *workspace
+	admins      map[string]bool // as FoldName spells them
+	principals  principals
+	directory   PrincipalDirectory // nil: only the configured principals
+	workspaceID string
+	trustProxy  bool
+	timeout     time.Duration
+	ttl         time.Duration
 
 	cache *cache
 	calls singleflight.Group
@@ -69,20 +73,22 @@ func NewDatabricks(p Params) (*Databricks, error) {
 	}
 	admins := make(map[string]bool, len(p.Config.AdminGroups))
 	for _, group := range p.Config.AdminGroups {
-		admins[strings.ToLower(group)] = true
+		admins[FoldName(group)] = true
 	}
 	return &Databricks{
-		keys:       p.Keys,
-		logger:     p.Logger.With("component", "auth"),
-		clock:      p.Clock,
-		workspace:  ws,
-		admins:     admins,
-		principals: list,
-		trustProxy: p.Config.TrustProxyHeaders,
-		timeout:    p.Config.VerifyTimeout,
-		ttl:        p.Config.CacheTTL,
-		cache:      newCache(p.Config.CacheSize),
-		slots:      make(chan struct{}, p.Config.MaxVerifications),
+		keys:        p.Keys,
+		logger:      p.Logger.With("component", "auth"),
+		clock:       p.Clock,
+		workspace:   ws,
+		admins:      admins,
+		principals:  list,
+		directory:   p.Principals,
+		workspaceID: p.Config.WorkspaceID,
+		trustProxy:  p.Config.TrustProxyHeaders,
+		timeout:     p.Config.VerifyTimeout,
+		ttl:         p.Config.CacheTTL,
+		cache:       newCache(p.Config.CacheSize),
+		slots:       make(chan struct{}, p.Config.MaxVerifications),
 	}, nil
 }
 
@@ -123,11 +129,23 @@ func (d *Databricks) byProxy(r *http.Request) (Caller, bool) {
 }
 
 func (d *Databricks) service(id string) (Caller, bool) {
-	app, listed := d.principals[strings.ToLower(id)]
+	app, listed := d.principals[FoldName(id)]
+	if !listed && d.directory != nil && id != "" {
+		app, listed = d.directory.AppOf(d.applicationID(id))
+	}
 	if !listed {
 		return Caller{}, false
 	}
 	return Caller{Kind: KindService, UserID: id, App: app}, true
+}
+
+// applicationID returns the application id in the form that administrators enter:
+// the proxy adds the workspace's id to it.
+func (d *Databricks) applicationID(id string) string {
+	if d.workspaceID == "" {
+		return id
+	}
+	return strings.TrimSuffix(id, "@"+d.workspaceID)
 }
 
 // byToken asks the workspace whose token this is, at most once per CacheTTL.
@@ -180,8 +198,9 @@ func (d *Databricks) caller(who identity) Caller {
 	if !listed {
 		caller = Caller{Kind: KindUser, UserID: who.userName}
 	}
+	caller.Groups = who.groups
 	for _, group := range who.groups {
-		caller.Admin = caller.Admin || d.admins[strings.ToLower(group)]
+		caller.Admin = caller.Admin || d.admins[FoldName(group)]
 	}
 	return caller
 }

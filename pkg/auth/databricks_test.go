@@ -81,6 +81,11 @@ func TestDatabricksCallers(t *testing.T) {
 		{name: "a group whose name only contains admins is not enough",
 			headers: map[string]string{HeaderAccessToken: "similar-token"},
 			want:    Caller{Kind: KindUser, UserID: "mia@example.com"}},
+		{name: "a group that only looks like admins is not enough",
+			headers: map[string]string{HeaderAccessToken: "lookalike-token"},
+			want:    Caller{Kind: KindUser, UserID: "lou@example.com"}},
+		{name: "an account that was switched off is nobody",
+			headers: map[string]string{HeaderAccessToken: "inactive-token"}, code: fault.Unauthenticated},
 		{name: "the admin groups can be configured",
 			config:  func(c *Config) { c.AdminGroups = []string{"Platform Team"} },
 			headers: map[string]string{HeaderAccessToken: "own-group-token"},
@@ -144,10 +149,37 @@ func TestDatabricksCallers(t *testing.T) {
 			})
 			got, err := d.Authenticate(request(t, c.headers))
 			require.Equal(t, c.code, fault.CodeOf(err))
+			got.Groups = nil // see the test of groups
 			require.Equal(t, c.want, got)
 			require.Zero(t, d.workspace.other.Load(), "only the current-user call may be made")
 		})
 	}
+}
+
+// assigned is a directory with one service principal.
+type assigned struct{}
+
+func (assigned) AppOf(id string) (string, bool) { return "reports", FoldName(id) == "77777777-aaaa" }
+
+func TestDatabricksDirectory(t *testing.T) {
+	t.Parallel()
+	d := setup(t, trusting)
+	d.directory = assigned{}
+	for _, id := range []string{"77777777-aaaa", "77777777-AAAA", "77777777-aaaa@4242"} {
+		got, err := d.Authenticate(request(t, map[string]string{HeaderUser: id}))
+		require.NoError(t, err)
+		require.Equal(t, Caller{Kind: KindService, UserID: id, App: "reports"}, got, "a principal that an administrator added")
+	}
+	_, err := d.Authenticate(request(t, map[string]string{HeaderUser: "77777777-aaaa@9999"}))
+	require.Equal(t, fault.Unauthenticated, fault.CodeOf(err))
+}
+
+func TestDatabricksGroups(t *testing.T) {
+	t.Parallel()
+	d := setup(t)
+	got, err := d.Authenticate(request(t, map[string]string{HeaderAccessToken: "admin-token"}))
+	require.NoError(t, err)
+	require.Equal(t, []string{"users", "Admins"}, got.Groups)
 }
 
 func TestDatabricksHeaderSentTwice(t *testing.T) {
@@ -343,7 +375,7 @@ func TestDatabricksIgnoresTheProcessesOwnCredentials(t *testing.T) {
 	d := setup(t)
 	caller, err := d.Authenticate(request(t, map[string]string{HeaderAccessToken: "user-token"}))
 	require.NoError(t, err)
-	require.Equal(t, Caller{Kind: KindUser, UserID: "bob@example.com"}, caller)
+	require.Equal(t, Caller{Kind: KindUser, UserID: "bob@example.com", Groups: []string{"users"}}, caller)
 	_, err = d.Authenticate(request(t, map[string]string{HeaderAccessToken: "expired-token"}))
 	require.Equal(t, fault.Unauthenticated, fault.CodeOf(err))
 	require.Zero(t, d.workspace.other.Load(), "no token is fetched and no metadata asked for")

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/hex"
@@ -8,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -16,17 +16,14 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/fault"
 )
 
-// Bucket is the KV bucket that holds the keys. Its one writer is Keys; ingest
-// only watches it.
+// Bucket is the KV bucket that carries keys and service principals to ingest. Its
+// one writer is Mirror; ingest only watches it.
 const Bucket = "LAKEPULSE_KEYS"
 
 const (
-	maxNote = 200
 	// Bounds on the bucket, and so on what a Verifier keeps in memory: about 30,000 keys.
 	maxRecordBytes = 2 << 10
 	maxBucketBytes = 16 << 20
-	// revokeAttempts bounds the tries against others who change the same key.
-	revokeAttempts = 5
 )
 
 // EnsureBucket creates the bucket where it is missing and returns it. One that is
@@ -44,7 +41,7 @@ func EnsureBucket(ctx context.Context, js jetstream.JetStream, replicas int) (je
 	if err == nil || errors.Is(err, jetstream.ErrBucketNotFound) {
 		kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket:       Bucket,
-			Description:  "API keys of apps: hashes, never secrets",
+			Description:  "API keys of apps (hashes, never secrets) and service principals",
 			History:      5, // who was created and revoked when, for a while
 			MaxValueSize: maxRecordBytes,
 			MaxBytes:     maxBucketBytes,
@@ -66,50 +63,161 @@ func replicasOf(ctx context.Context, kv jetstream.KeyValue) (int, error) {
 	return status.Config().Replicas, nil
 }
 
-// Keys creates, lists and revokes API keys. Safe for concurrent use, also by
-// several processes.
-type Keys struct {
-	kv    jetstream.KeyValue
-	clock func() time.Time
+// Mirror carries the database's keys and service principals to ingest, by way of
+// the bucket. Safe for concurrent use, also by several processes.
+type Mirror struct {
+	kv jetstream.KeyValue
 }
 
-// NewKeys returns the keys of a bucket made by EnsureBucket.
-func NewKeys(kv jetstream.KeyValue, clock func() time.Time) *Keys {
-	return &Keys{kv: kv, clock: clock}
+// NewMirror returns the mirror in a bucket made by EnsureBucket.
+func NewMirror(kv jetstream.KeyValue) *Mirror { return &Mirror{kv: kv} }
+
+// Directory is all that ingest needs to know of who may send.
+type Directory struct {
+	Keys       []Record          // revoked ones too
+	Principals map[string]string // app by service principal, lower case
 }
 
-// Create makes a key for app. The text is returned this once: only its hash is kept.
-func (k *Keys) Create(ctx context.Context, app, note string) (plain string, key Key, err error) {
-	if !event.ValidApp(app) {
-		return "", Key{}, fault.New(fault.Invalid, "%q cannot be the name of an app", app).With("field", "app")
-	}
-	if len(note) > maxNote {
-		return "", Key{}, fault.New(fault.Invalid, "the note is longer than %d bytes", maxNote).With("field", "note")
-	}
-	id, secret := newSecretKey()
-	key = Key{ID: id, App: app, Note: note, Created: k.clock().UTC()}
-	hash := hashSecret(secret)
-	data, err := json.Marshal(record{Key: key, SecretSHA256: hex.EncodeToString(hash[:])})
+// completeMark is the entry that says the bucket has been filled at least once:
+// an empty bucket without it belongs to a new log and says nothing of any key.
+const completeMark = "complete"
+
+// Fill makes the bucket equal to what load returns, and returns how many entries
+// it changed. load reads the database, after the bucket was read: so an entry
+// that somebody adds to both meanwhile is not taken for a stranger's.
+func (m *Mirror) Fill(ctx context.Context, load func(context.Context) (Directory, error)) (changed int, err error) {
+	have, err := m.entries(ctx)
 	if err != nil {
-		return "", Key{}, fmt.Errorf("encode key: %w", err)
+		return 0, err
 	}
-	if _, err := k.kv.Create(ctx, id, data); err != nil {
-		return "", Key{}, bucketFailed(err)
+	directory, err := load(ctx)
+	if err != nil {
+		return 0, err
 	}
-	return keyText(id, secret), key, nil
+	want, err := directory.entries()
+	if err != nil {
+		return 0, err
+	}
+	for name, value := range want {
+		done, err := m.put(ctx, name, value, have[name])
+		if err != nil {
+			return changed, bucketFailed(err)
+		}
+		changed += done
+	}
+	for name, entry := range have {
+		if _, known := want[name]; known {
+			continue
+		}
+		if err := m.kv.Delete(ctx, name, jetstream.LastRevision(entry.Revision())); err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
+			return changed, bucketFailed(err)
+		}
+		changed++
+	}
+	return changed, nil
 }
 
-// List returns all keys, revoked ones too, by app and then by age.
-func (k *Keys) List(ctx context.Context) ([]Key, error) {
+// put writes one entry unless it is there already, or somebody else has just
+// written it: theirs is the newer one.
+func (m *Mirror) put(ctx context.Context, name string, value []byte, has jetstream.KeyValueEntry) (changed int, err error) {
+	switch {
+	case has == nil:
+		_, err = m.kv.Create(ctx, name, value)
+	case bytes.Equal(has.Value(), value):
+		return 0, nil
+	default:
+		_, err = m.kv.Update(ctx, name, value, has.Revision())
+	}
+	if errors.Is(err, jetstream.ErrKeyExists) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+// entries returns the directory as the bucket holds it.
+func (d Directory) entries() (map[string][]byte, error) {
+	entries := map[string][]byte{completeMark: []byte("{}")}
+	for _, rec := range d.Keys {
+		data, err := json.Marshal(rec)
+		if err != nil {
+			return nil, fmt.Errorf("encode key: %w", err)
+		}
+		entries[rec.ID] = data
+	}
+	for principal, app := range d.Principals {
+		data, err := json.Marshal(principalRecord{Principal: principal, App: app})
+		if err != nil {
+			return nil, fmt.Errorf("encode service principal: %w", err)
+		}
+		entries[principalEntry(principal)] = data
+	}
+	return entries, nil
+}
+
+// principalRecord is a service principal and its app as the bucket holds them.
+type principalRecord struct {
+	Principal string `json:"principal"`
+	App       string `json:"app"`
+}
+
+const principalPrefix = "principal."
+
+// principalEntry returns the name of a service principal's entry: hexadecimal,
+// because a bucket's names take few characters.
+func principalEntry(principal string) string {
+	return principalPrefix + hex.EncodeToString([]byte(principal))
+}
+
+// Filled reports whether the bucket was ever filled from a database.
+func (m *Mirror) Filled(ctx context.Context) (bool, error) {
+	_, err := m.kv.Get(ctx, completeMark)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, bucketFailed(err)
+	}
+	return true, nil
+}
+
+// Records returns the keys the bucket holds, by app and then by age: for taking
+// over what was made when the bucket was the only place of keys.
+func (m *Mirror) Records(ctx context.Context) ([]Record, error) {
+	entries, err := m.entries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var records []Record
+	for name, entry := range entries {
+		if !validKeyID(name) {
+			continue
+		}
+		rec, err := decodeRecord(entry)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.Internal, "A stored API key cannot be read")
+		}
+		records = append(records, rec)
+	}
+	slices.SortFunc(records, func(a, b Record) int {
+		return cmp.Or(cmp.Compare(a.App, b.App), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return records, nil
+}
+
+// entries reads the whole bucket.
+func (m *Mirror) entries(ctx context.Context) (map[string]jetstream.KeyValueEntry, error) {
 	// nats.go keeps a goroutine per watch until its context ends.
 	ctx, cancel := context.WithTimeout(ctx, beginTimeout)
 	defer cancel()
-	watch, err := k.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
+	watch, err := m.kv.WatchAll(ctx, jetstream.IgnoreDeletes())
 	if err != nil {
 		return nil, bucketFailed(err)
 	}
 	defer abandon(watch)
-	var keys []Key
+	entries := map[string]jetstream.KeyValueEntry{}
 	for {
 		select {
 		case entry, open := <-watch.Updates():
@@ -117,66 +225,13 @@ func (k *Keys) List(ctx context.Context) ([]Key, error) {
 				return nil, bucketFailed(errors.New("the watch ended before all keys were read"))
 			}
 			if entry == nil {
-				slices.SortFunc(keys, func(a, b Key) int {
-					return cmp.Or(cmp.Compare(a.App, b.App), a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
-				})
-				return keys, nil
+				return entries, nil
 			}
-			rec, err := decodeRecord(entry)
-			if err != nil {
-				return nil, fault.Wrap(err, fault.Internal, "A stored API key cannot be read")
-			}
-			keys = append(keys, rec.Key)
+			entries[entry.Key()] = entry
 		case <-ctx.Done():
 			return nil, bucketFailed(ctx.Err())
 		}
 	}
-}
-
-// Revoke ends a key for good. Revoking twice keeps the first time.
-func (k *Keys) Revoke(ctx context.Context, id string) (Key, error) {
-	if !validKeyID(id) {
-		return Key{}, fault.New(fault.NotFound, "No API key has the id %q", id)
-	}
-	var err error
-	for range revokeAttempts {
-		var key Key
-		if key, err = k.revoke(ctx, id); !errors.Is(err, jetstream.ErrKeyExists) {
-			return key, err
-		}
-	}
-	return Key{}, bucketFailed(err)
-}
-
-func (k *Keys) revoke(ctx context.Context, id string) (Key, error) {
-	entry, err := k.kv.Get(ctx, id)
-	switch {
-	case errors.Is(err, jetstream.ErrKeyNotFound):
-		return Key{}, fault.New(fault.NotFound, "No API key has the id %q", id)
-	case err != nil:
-		return Key{}, bucketFailed(err)
-	}
-	rec, err := decodeRecord(entry)
-	if err != nil {
-		return Key{}, fault.Wrap(err, fault.Internal, "A stored API key cannot be read")
-	}
-	if rec.Revoked() {
-		return rec.Key, nil
-	}
-	now := k.clock().UTC()
-	rec.RevokedAt = &now
-	data, err := json.Marshal(rec)
-	if err != nil {
-		return Key{}, fmt.Errorf("encode key: %w", err)
-	}
-	// Update, not Put: between reading and writing somebody else may have changed it.
-	if _, err := k.kv.Update(ctx, id, data, entry.Revision()); err != nil {
-		if errors.Is(err, jetstream.ErrKeyExists) {
-			return Key{}, err
-		}
-		return Key{}, bucketFailed(err)
-	}
-	return rec.Key, nil
 }
 
 // abandon ends a watch. Its deliveries block on a bounded channel while they hold
@@ -197,13 +252,13 @@ func abandon(watch jetstream.KeyWatcher) {
 }
 
 // decodeRecord reads a key and holds it against the name it is stored under.
-func decodeRecord(entry jetstream.KeyValueEntry) (record, error) {
-	var rec record
+func decodeRecord(entry jetstream.KeyValueEntry) (Record, error) {
+	var rec Record
 	if err := json.Unmarshal(entry.Value(), &rec); err != nil {
-		return record{}, fmt.Errorf("key %s: %w", entry.Key(), err)
+		return Record{}, fmt.Errorf("key %s: %w", entry.Key(), err)
 	}
 	if rec.ID != entry.Key() || !event.ValidApp(rec.App) {
-		return record{}, fmt.Errorf("key %s: the record names another id or no app", entry.Key())
+		return Record{}, fmt.Errorf("key %s: the record names another id or no app", entry.Key())
 	}
 	return rec, nil
 }

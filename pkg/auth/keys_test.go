@@ -2,7 +2,10 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,12 +19,12 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/testkit"
 )
 
+// keyBundle is a bucket and the keys that a database would hold.
 type keyBundle struct {
-	server *embedded.NATS
-	conn   *nats.Conn
-	js     jetstream.JetStream
-	keys   *Keys
-	clock  *testkit.Clock
+	server  *embedded.NATS
+	js      jetstream.JetStream
+	mirror  *Mirror
+	records map[string]Record
 }
 
 func setupKeys(t *testing.T) keyBundle {
@@ -34,8 +37,34 @@ func setupKeys(t *testing.T) keyBundle {
 	require.NoError(t, err)
 	kv, err := EnsureBucket(t.Context(), js, 1)
 	require.NoError(t, err)
-	clock := testkit.NewClock(noon)
-	return keyBundle{server: server, conn: conn, js: js, keys: NewKeys(kv, clock.Now), clock: clock}
+	return keyBundle{server: server, js: js, mirror: NewMirror(kv), records: map[string]Record{}}
+}
+
+func (b keyBundle) load(context.Context) (Directory, error) {
+	return Directory{Keys: slices.Collect(maps.Values(b.records))}, nil
+}
+
+func (b keyBundle) fill(t *testing.T) (changed int) {
+	t.Helper()
+	changed, err := b.mirror.Fill(t.Context(), b.load)
+	require.NoError(t, err)
+	return changed
+}
+
+func (b keyBundle) create(t *testing.T, app string) (string, Key) {
+	t.Helper()
+	plain, rec := NewKey(app, "", noon)
+	b.records[rec.ID] = rec
+	b.fill(t)
+	return plain, rec.Key
+}
+
+func (b keyBundle) revoke(t *testing.T, key Key) {
+	t.Helper()
+	rec, now := b.records[key.ID], noon.Add(time.Hour)
+	rec.RevokedAt = &now
+	b.records[key.ID] = rec
+	b.fill(t)
 }
 
 // startTestVerifier audits every few milliseconds, so that what a quiet watch
@@ -47,29 +76,20 @@ func startTestVerifier(t *testing.T, js jetstream.JetStream) *Verifier {
 	return v
 }
 
-func (b keyBundle) create(t *testing.T, app string) (string, Key) {
-	t.Helper()
-	plain, key, err := b.keys.Create(t.Context(), app, "")
-	require.NoError(t, err)
-	return plain, key
-}
-
 func verified(v *Verifier, plain string) bool {
 	_, err := v.Verify(plain)
 	return err == nil
 }
 
-func TestKeys(t *testing.T) {
+func TestMirror(t *testing.T) {
 	t.Parallel()
 
-	t.Run("a key is shown once and stored as a hash", func(t *testing.T) {
+	t.Run("the bucket has the hash of a key and not its secret", func(t *testing.T) {
 		t.Parallel()
 		b := setupKeys(t)
-		plain, key, err := b.keys.Create(t.Context(), "shop", "for the blue team")
-		require.NoError(t, err)
+		plain, key := b.create(t, "shop")
 		require.Regexp(t, `^lp_[a-z2-7]{12}_[A-Za-z0-9_-]{43}$`, plain)
-		require.Equal(t, Key{ID: key.ID, App: "shop", Note: "for the blue team", Created: noon}, key)
-		entry, err := b.keys.kv.Get(t.Context(), key.ID)
+		entry, err := b.mirror.kv.Get(t.Context(), key.ID)
 		require.NoError(t, err)
 		_, secret, err := parseKey(plain)
 		require.NoError(t, err)
@@ -86,54 +106,49 @@ func TestKeys(t *testing.T) {
 		}
 	})
 
-	t.Run("the list has all, by app and age, revoked ones marked", func(t *testing.T) {
+	t.Run("filling twice changes nothing", func(t *testing.T) {
 		t.Parallel()
 		b := setupKeys(t)
-		empty, err := b.keys.List(t.Context())
+		b.create(t, "shop")
+		require.Zero(t, b.fill(t))
+	})
+
+	t.Run("an entry that the database does not know is removed", func(t *testing.T) {
+		t.Parallel()
+		b := setupKeys(t)
+		plain, forged := NewKey("shop", "", noon)
+		data, err := json.Marshal(forged)
 		require.NoError(t, err)
-		require.Empty(t, empty)
-		_, shop1 := b.create(t, "shop")
-		b.clock.Advance(time.Hour)
-		_, shop2 := b.create(t, "shop")
+		_, err = b.mirror.kv.Put(t.Context(), forged.ID, data)
+		require.NoError(t, err)
+		require.Equal(t, 2, b.fill(t), "the mark is made and the stranger removed")
+		v := startTestVerifier(t, b.js)
+		testkit.Receive(t, "the keys to be loaded", v.Loaded())
+		require.False(t, verified(v, plain))
+	})
+
+	t.Run("an entry that somebody adds while the database is read stays", func(t *testing.T) {
+		t.Parallel()
+		b := setupKeys(t)
+		var plain string
+		_, err := b.mirror.Fill(t.Context(), func(ctx context.Context) (Directory, error) {
+			plain, _ = b.create(t, "shop")
+			return b.load(ctx)
+		})
+		require.NoError(t, err)
+		v := startTestVerifier(t, b.js)
+		testkit.Receive(t, "the keys to be loaded", v.Loaded())
+		require.True(t, verified(v, plain))
+	})
+
+	t.Run("the bucket's keys can be read back, by app and age", func(t *testing.T) {
+		t.Parallel()
+		b := setupKeys(t)
+		_, shop := b.create(t, "shop")
 		_, billing := b.create(t, "billing")
-		revoked, err := b.keys.Revoke(t.Context(), shop1.ID)
+		records, err := b.mirror.Records(t.Context())
 		require.NoError(t, err)
-		got, err := b.keys.List(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, []Key{billing, revoked, shop2}, got)
-		require.True(t, got[1].Revoked())
-	})
-
-	t.Run("revoking twice keeps the first time", func(t *testing.T) {
-		t.Parallel()
-		b := setupKeys(t)
-		_, key := b.create(t, "shop")
-		first, err := b.keys.Revoke(t.Context(), key.ID)
-		require.NoError(t, err)
-		b.clock.Advance(time.Hour)
-		second, err := b.keys.Revoke(t.Context(), key.ID)
-		require.NoError(t, err)
-		require.Equal(t, first, second)
-	})
-
-	t.Run("what is not there cannot be revoked", func(t *testing.T) {
-		t.Parallel()
-		b := setupKeys(t)
-		for _, id := range []string{"aaaaaaaaaaaa", "", "*", ">", "../etc"} {
-			_, err := b.keys.Revoke(t.Context(), id)
-			require.Equal(t, fault.NotFound, fault.CodeOf(err), id)
-		}
-	})
-
-	t.Run("a name no event could carry is refused", func(t *testing.T) {
-		t.Parallel()
-		b := setupKeys(t)
-		for _, app := range []string{"", "a b", strings.Repeat("x", 101)} {
-			_, _, err := b.keys.Create(t.Context(), app, "")
-			require.Equal(t, fault.Invalid, fault.CodeOf(err), app)
-		}
-		_, _, err := b.keys.Create(t.Context(), "shop", strings.Repeat("x", maxNote+1))
-		require.Equal(t, fault.Invalid, fault.CodeOf(err))
+		require.Equal(t, []Record{b.records[billing.ID], b.records[shop.ID]}, records)
 	})
 
 	t.Run("the bucket is made once", func(t *testing.T) {
@@ -165,18 +180,16 @@ func TestKeys(t *testing.T) {
 		require.Equal(t, 3, replicas)
 	})
 
-	t.Run("with NATS away nothing is created, listed or revoked", func(t *testing.T) {
+	t.Run("with NATS away nothing is filled or read", func(t *testing.T) {
 		t.Parallel()
 		b := setupKeys(t)
-		_, key := b.create(t, "shop")
+		b.create(t, "shop")
 		b.server.Stop()
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 		defer cancel()
-		_, _, err := b.keys.Create(ctx, "shop", "")
+		_, err := b.mirror.Fill(ctx, b.load)
 		require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-		_, err = b.keys.List(ctx)
-		require.Equal(t, fault.Unavailable, fault.CodeOf(err))
-		_, err = b.keys.Revoke(ctx, key.ID)
+		_, err = b.mirror.Records(ctx)
 		require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 	})
 }
@@ -214,14 +227,14 @@ func TestVerifier(t *testing.T) {
 	t.Run("a new key opens and a revoked one closes at once", func(t *testing.T) {
 		t.Parallel()
 		b := setupKeys(t)
+		b.fill(t)
 		v := startTestVerifier(t, b.js)
 		testkit.Receive(t, "the keys to be loaded", v.Loaded())
 		plain, key := b.create(t, "shop")
 		testkit.Eventually(t, "the new key to open", func() bool { return verified(v, plain) })
-		_, err := b.keys.Revoke(t.Context(), key.ID)
-		require.NoError(t, err)
+		b.revoke(t, key)
 		testkit.Eventually(t, "the revoked key to close", func() bool { return !verified(v, plain) })
-		_, err = v.Verify(plain)
+		_, err := v.Verify(plain)
 		require.Equal(t, fault.Unauthenticated, fault.CodeOf(err))
 	})
 
@@ -237,7 +250,11 @@ func TestVerifier(t *testing.T) {
 		_, err = v.Verify(goodKey)
 		require.Equal(t, fault.Unavailable, fault.CodeOf(err))
 		require.Positive(t, fault.As(err).RetryAfter)
-		_, err = EnsureBucket(t.Context(), js, 1)
+		kv, err := EnsureBucket(t.Context(), js, 1)
+		require.NoError(t, err)
+		_, err = v.Verify(goodKey)
+		require.Equal(t, fault.Unavailable, fault.CodeOf(err), "an empty bucket says nothing of keys that a database holds")
+		_, err = NewMirror(kv).Fill(t.Context(), func(context.Context) (Directory, error) { return Directory{}, nil })
 		require.NoError(t, err)
 		testkit.Receive(t, "the keys to be loaded", v.Loaded())
 		_, err = v.Verify(goodKey)
@@ -259,25 +276,32 @@ func TestVerifier(t *testing.T) {
 		testkit.EventuallyOK(t, "NATS to be back", func() (err error) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			fresh, _, err = b.keys.Create(ctx, "shop", "")
+			var rec Record
+			fresh, rec = NewKey("shop", "", noon)
+			b.records[rec.ID] = rec
+			_, err = b.mirror.Fill(ctx, b.load)
 			return err
 		})
 		testkit.Eventually(t, "a key made after the restart to open", func() bool { return verified(v, fresh) })
-		_, err := b.keys.Revoke(t.Context(), oldKey.ID)
-		require.NoError(t, err)
+		b.revoke(t, oldKey)
 		testkit.Eventually(t, "a key revoked after the restart to close", func() bool { return !verified(v, old) })
 	})
 
-	t.Run("a bucket made anew replaces what was known", func(t *testing.T) {
+	t.Run("the known keys stay until a bucket made anew is filled", func(t *testing.T) {
 		t.Parallel()
 		b := setupKeys(t)
 		plain, _ := b.create(t, "shop")
 		v := startTestVerifier(t, b.js)
 		testkit.Receive(t, "the keys to be loaded", v.Loaded())
 		require.NoError(t, b.js.DeleteKeyValue(t.Context(), Bucket))
-		_, err := EnsureBucket(t.Context(), b.js, 1)
+		kv, err := EnsureBucket(t.Context(), b.js, 1)
 		require.NoError(t, err)
-		testkit.Eventually(t, "the lost key to close", func() bool { return !verified(v, plain) })
+		require.True(t, verified(v, plain))
+		fresh, rec := NewKey("shop", "", noon)
+		_, err = NewMirror(kv).Fill(t.Context(), func(context.Context) (Directory, error) { return Directory{Keys: []Record{rec}}, nil })
+		require.NoError(t, err)
+		testkit.Eventually(t, "the fresh key to open", func() bool { return verified(v, fresh) })
+		require.False(t, verified(v, plain), "a key that is no longer in the database opens nothing")
 	})
 
 	t.Run("a key deleted from the bucket closes", func(t *testing.T) {
@@ -286,7 +310,7 @@ func TestVerifier(t *testing.T) {
 		plain, key := b.create(t, "shop")
 		v := startTestVerifier(t, b.js)
 		testkit.Receive(t, "the keys to be loaded", v.Loaded())
-		require.NoError(t, b.keys.kv.Delete(t.Context(), key.ID))
+		require.NoError(t, b.mirror.kv.Delete(t.Context(), key.ID))
 		testkit.Eventually(t, "the deleted key to close", func() bool { return !verified(v, plain) })
 	})
 
@@ -295,7 +319,7 @@ func TestVerifier(t *testing.T) {
 		b := setupKeys(t)
 		plain, key := b.create(t, "shop")
 		for _, spoiled := range []string{`{`, `{}`, `{"id":"` + key.ID + `","app":"shop","secret_sha256":"00"}`} {
-			_, err := b.keys.kv.Put(t.Context(), key.ID, []byte(spoiled))
+			_, err := b.mirror.kv.Put(t.Context(), key.ID, []byte(spoiled))
 			require.NoError(t, err)
 			v := startTestVerifier(t, b.js)
 			testkit.Receive(t, "the keys to be loaded", v.Loaded())
@@ -308,14 +332,33 @@ func TestVerifier(t *testing.T) {
 		b := setupKeys(t)
 		var plain []string
 		for range 1000 {
-			text, _ := b.create(t, "shop")
+			text, rec := NewKey("shop", "", noon)
+			b.records[rec.ID] = rec
 			plain = append(plain, text)
 		}
+		b.fill(t)
 		v := startTestVerifier(t, b.js)
 		testkit.Receive(t, "the keys to be loaded", v.Loaded())
 		for _, text := range plain {
 			require.True(t, verified(v, text))
 		}
+	})
+
+	t.Run("a service principal's app follows the administrator", func(t *testing.T) {
+		t.Parallel()
+		b := setupKeys(t)
+		v := startTestVerifier(t, b.js)
+		assign := func(principals map[string]string) {
+			_, err := b.mirror.Fill(t.Context(), func(context.Context) (Directory, error) { return Directory{Principals: principals}, nil })
+			require.NoError(t, err)
+		}
+		appOf := func() string { app, _ := v.AppOf("1234-ABCD"); return app }
+		assign(map[string]string{"1234-abcd": "shop"})
+		testkit.EventuallyEqual(t, "shop", appOf)
+		assign(map[string]string{"1234-abcd": "billing"})
+		testkit.EventuallyEqual(t, "billing", appOf)
+		assign(nil)
+		testkit.EventuallyEqual(t, "", appOf)
 	})
 
 	t.Run("closing is quick while NATS is away", func(t *testing.T) {
@@ -329,33 +372,37 @@ func TestVerifier(t *testing.T) {
 func TestWatchCheck(t *testing.T) {
 	t.Parallel()
 	b := setupKeys(t)
-	b.create(t, "shop")
-	b.create(t, "shop")
-	kv := b.keys.kv
+	kv := b.mirror.kv
+	for range 2 {
+		_, err := kv.Put(t.Context(), completeMark, []byte("{}"))
+		require.NoError(t, err)
+	}
+	state, err := bucketState(t.Context(), kv)
+	require.NoError(t, err)
 
 	t.Run("a watch that is up to date is left alone", func(t *testing.T) {
-		c := &copyState{complete: true, seen: 2}
+		c := &copyState{made: state.made, complete: true, seen: 2}
 		require.NoError(t, c.check(t.Context(), kv))
 		require.NoError(t, c.check(t.Context(), kv))
 	})
 	t.Run("one that is behind has until the next check", func(t *testing.T) {
-		c := &copyState{complete: true, seen: 1}
+		c := &copyState{made: state.made, complete: true, seen: 1}
 		require.NoError(t, c.check(t.Context(), kv))
 		require.Error(t, c.check(t.Context(), kv))
 	})
 	t.Run("one that caught up is left alone", func(t *testing.T) {
-		c := &copyState{complete: true, seen: 1}
+		c := &copyState{made: state.made, complete: true, seen: 1}
 		require.NoError(t, c.check(t.Context(), kv))
 		c.seen = 2
 		require.NoError(t, c.check(t.Context(), kv))
 	})
 	t.Run("one that never finishes its first reading is given up", func(t *testing.T) {
-		c := &copyState{seen: 2}
+		c := &copyState{made: state.made, seen: 2}
 		require.NoError(t, c.check(t.Context(), kv))
 		require.Error(t, c.check(t.Context(), kv))
 	})
 	t.Run("one of a bucket that went back is given up", func(t *testing.T) {
-		c := &copyState{complete: true, seen: 3}
+		c := &copyState{made: state.made, complete: true, seen: 3}
 		require.Error(t, c.check(t.Context(), kv))
 	})
 }

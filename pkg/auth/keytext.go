@@ -35,10 +35,19 @@ type Key struct {
 // Revoked reports whether the key no longer opens anything.
 func (k Key) Revoked() bool { return k.RevokedAt != nil }
 
-// record is a key as the bucket holds it.
-type record struct {
+// Record is a key with the hash of its secret, as the database and the bucket
+// hold it.
+type Record struct {
 	Key
 	SecretSHA256 string `json:"secret_sha256"` // hex
+}
+
+// NewKey makes a key for app. The text is for the sender and kept nowhere.
+func NewKey(app, note string, now time.Time) (plain string, rec Record) {
+	id, secret := newSecretKey()
+	hash := hashSecret(secret)
+	key := Key{ID: id, App: app, Note: note, Created: now.UTC().Truncate(time.Microsecond)}
+	return keyText(id, secret), Record{Key: key, SecretSHA256: hex.EncodeToString(hash[:])}
 }
 
 // newSecretKey returns a fresh id and secret. crypto/rand does not fail: it ends

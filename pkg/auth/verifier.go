@@ -2,14 +2,17 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/pkg/retry"
 )
@@ -40,8 +43,21 @@ type Verifier struct {
 	done   chan struct{}
 	loaded chan struct{} // closed when every key has been read once
 
-	mu   sync.RWMutex
-	keys map[string]verifiable
+	loadedOnce sync.Once
+
+	mu    sync.RWMutex
+	known directory
+}
+
+// directory is the bucket's content in memory.
+type directory struct {
+	keys       map[string]verifiable
+	principals map[string]string // app by the name of the entry
+	complete   bool              // the bucket has been filled from the database
+}
+
+func newDirectory() directory {
+	return directory{keys: map[string]verifiable{}, principals: map[string]string{}}
 }
 
 type verifiable struct {
@@ -65,7 +81,7 @@ func startVerifier(js jetstream.JetStream, logger *slog.Logger, retry, audit tim
 		stop:   stop,
 		done:   make(chan struct{}),
 		loaded: make(chan struct{}),
-		keys:   make(map[string]verifiable),
+		known:  newDirectory(),
 	}
 	go v.run(ctx)
 	return v
@@ -92,13 +108,22 @@ func (v *Verifier) Verify(plain string) (Key, error) {
 		return Key{}, fault.Wrap(err, fault.Unauthenticated, messageBadKey)
 	}
 	v.mu.RLock()
-	known, found := v.keys[id]
+	known, found := v.known.keys[id]
 	v.mu.RUnlock()
 	// An unknown id costs the same comparison, against a hash nothing has.
 	if same := sameSecret(secret, known.hash); !found || !same || known.key.Revoked() {
 		return Key{}, fault.New(fault.Unauthenticated, messageBadKey)
 	}
 	return known.key, nil
+}
+
+// AppOf returns the app that an administrator gave a service principal, by its
+// application id in any case.
+func (v *Verifier) AppOf(principal string) (app string, known bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	app, known = v.known.principals[principalEntry(FoldName(principal))]
+	return app, known
 }
 
 func (v *Verifier) run(ctx context.Context) {
@@ -134,7 +159,7 @@ func (v *Verifier) follow(ctx context.Context) (followed bool, err error) {
 		return false, fmt.Errorf("open bucket: %w", err)
 	}
 	// Asked before the watch begins, so that the watch delivers all of it.
-	seen, err := lastRevision(ctx, kv)
+	begin, err := bucketState(ctx, kv)
 	if err != nil {
 		return false, err
 	}
@@ -147,7 +172,7 @@ func (v *Verifier) follow(ctx context.Context) (followed bool, err error) {
 	tick := time.NewTicker(v.audit)
 	defer tick.Stop()
 
-	copied := &copyState{keys: make(map[string]verifiable), seen: seen}
+	copied := &copyState{known: newDirectory(), made: begin.made, seen: begin.revision}
 	for {
 		select {
 		case entry, open := <-watch.Updates():
@@ -171,24 +196,32 @@ func (v *Verifier) take(c *copyState, entry jetstream.KeyValueEntry) {
 	switch {
 	case entry == nil:
 		c.complete = true
-		v.publish(c.keys)
+		v.publish(c.known)
 	case c.complete:
-		v.mu.Lock()
-		v.apply(c.keys, entry)
-		v.mu.Unlock()
+		v.change(c, entry)
 		c.seen = max(c.seen, entry.Revision())
 	default:
-		v.apply(c.keys, entry)
+		v.apply(&c.known, entry)
 		c.seen = max(c.seen, entry.Revision())
 	}
 }
 
+// change applies a change after the first reading. The maps of c.known are those
+// that Verify reads, once they were published.
+func (v *Verifier) change(c *copyState, entry jetstream.KeyValueEntry) {
+	v.mu.Lock()
+	v.apply(&c.known, entry)
+	v.mu.Unlock()
+	v.publish(c.known)
+}
+
 // copyState is how far one watch has come.
 type copyState struct {
-	keys     map[string]verifiable // the Verifier's own once complete
-	complete bool                  // everything of the first reading is in keys
-	seen     uint64                // last revision delivered
-	behind   uint64                // what the bucket had at the last check beyond seen, or 0
+	known    directory // handed to the Verifier once complete
+	complete bool      // everything of the first reading is in known
+	made     time.Time // when the watched bucket was made
+	seen     uint64    // last revision delivered
+	behind   uint64    // what the bucket had at the last check beyond seen, or 0
 
 	delivered int // deliveries so far
 	before    int // deliveries at the last check: a first reading that goes on is slow, not quiet
@@ -197,12 +230,13 @@ type copyState struct {
 // check finds a watch that went quiet: one that, since the check before, has not
 // delivered what the bucket had then, or has delivered what the bucket never had.
 func (c *copyState) check(ctx context.Context, kv jetstream.KeyValue) error {
-	last, err := lastRevision(ctx, kv)
+	state, err := bucketState(ctx, kv)
 	if err != nil {
 		return err
 	}
-	if last < c.seen {
-		return fmt.Errorf("the bucket went back from revision %d to %d", c.seen, last)
+	last := state.revision
+	if last < c.seen || !state.made.Equal(c.made) {
+		return fmt.Errorf("the bucket was made anew or went back, from revision %d to %d", c.seen, last)
 	}
 	quiet := c.delivered == c.before
 	c.before = c.delivered
@@ -216,46 +250,97 @@ func (c *copyState) check(ctx context.Context, kv jetstream.KeyValue) error {
 	return nil
 }
 
-func lastRevision(ctx context.Context, kv jetstream.KeyValue) (uint64, error) {
+// revisionState is how far a bucket has come, and since when it exists.
+type revisionState struct {
+	made     time.Time
+	revision uint64
+}
+
+func bucketState(ctx context.Context, kv jetstream.KeyValue) (revisionState, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
 	status, err := kv.Status(ctx)
 	if err != nil {
-		return 0, fmt.Errorf("state of the bucket: %w", err)
+		return revisionState{}, fmt.Errorf("state of the bucket: %w", err)
 	}
 	bucket, ok := status.(*jetstream.KeyValueBucketStatus)
 	if !ok {
-		return 0, fmt.Errorf("state of the bucket is a %T", status)
+		return revisionState{}, fmt.Errorf("state of the bucket is a %T", status)
 	}
-	return bucket.StreamInfo().State.LastSeq, nil
+	info := bucket.StreamInfo()
+	return revisionState{made: info.Created, revision: info.State.LastSeq}, nil
 }
 
-// apply puts one entry of the bucket into keys. A record that cannot be read opens nothing.
-func (v *Verifier) apply(keys map[string]verifiable, entry jetstream.KeyValueEntry) {
-	delete(keys, entry.Key())
-	if entry.Operation() != jetstream.KeyValuePut {
+// apply puts one entry of the bucket into the directory. A record that cannot be
+// read opens nothing.
+func (v *Verifier) apply(d *directory, entry jetstream.KeyValueEntry) {
+	name, put := entry.Key(), entry.Operation() == jetstream.KeyValuePut
+	delete(d.keys, name)
+	delete(d.principals, name)
+	var err error
+	switch {
+	case !put:
+	case name == completeMark:
+		d.complete = true
+	case strings.HasPrefix(name, principalPrefix):
+		err = d.addPrincipal(entry)
+	default:
+		err = d.addKey(entry)
+	}
+	if err != nil {
+		v.logger.Error("stored API key or service principal cannot be read and is refused", "entry", name, "error", err)
+	}
+}
+
+func (d *directory) addKey(entry jetstream.KeyValueEntry) error {
+	rec, err := decodeRecord(entry)
+	if err != nil {
+		return err
+	}
+	hash, err := decodeHash(rec.SecretSHA256)
+	if err != nil {
+		return err
+	}
+	d.keys[entry.Key()] = verifiable{key: rec.Key, hash: hash}
+	return nil
+}
+
+func (d *directory) addPrincipal(entry jetstream.KeyValueEntry) error {
+	var rec principalRecord
+	if err := json.Unmarshal(entry.Value(), &rec); err != nil {
+		return err
+	}
+	if principalEntry(rec.Principal) != entry.Key() || !event.ValidApp(rec.App) {
+		return errors.New("the record names another principal or no app")
+	}
+	d.principals[entry.Key()] = rec.App
+	return nil
+}
+
+// publish makes a complete reading the copy that Verify uses. The bucket of a new
+// log, which nobody has filled yet, does not take the place of known keys.
+func (v *Verifier) publish(d directory) {
+	v.mu.Lock()
+	if d.filled() || !v.known.filled() {
+		v.known = d
+	}
+	v.mu.Unlock()
+	v.announce()
+}
+
+func (d directory) filled() bool { return d.complete || len(d.keys) > 0 }
+
+// announce marks the keys as loaded, unless the bucket is that of a new log which
+// nobody has filled from the database yet: then every key would seem unknown.
+func (v *Verifier) announce() {
+	v.mu.RLock()
+	keys, filled := len(v.known.keys), v.known.filled()
+	v.mu.RUnlock()
+	if !filled {
 		return
 	}
-	rec, err := decodeRecord(entry)
-	if err == nil {
-		var hash digest
-		if hash, err = decodeHash(rec.SecretSHA256); err == nil {
-			keys[entry.Key()] = verifiable{key: rec.Key, hash: hash}
-			return
-		}
-	}
-	v.logger.Error("stored API key cannot be read and is refused", "key_id", entry.Key(), "error", err)
-}
-
-// publish makes a complete reading the copy that Verify uses.
-func (v *Verifier) publish(keys map[string]verifiable) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.keys = keys
-	select {
-	case <-v.loaded:
-	default:
+	v.loadedOnce.Do(func() {
 		close(v.loaded)
-		v.logger.Info("API keys loaded", "keys", len(keys))
-	}
+		v.logger.Info("API keys loaded", "keys", keys)
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,12 +84,19 @@ func (w *workspace) me(ctx context.Context, token string) (identity, error) {
 	if user.UserName == "" || len(user.UserName) > event.MaxText {
 		return identity{}, errors.New("workspace answered without a usable user name")
 	}
+	// An account that was switched off says so; one that says nothing is active.
+	if !user.Active && slices.Contains(user.ForceSendFields, "Active") {
+		return identity{}, errInactive
+	}
 	who := identity{userName: user.UserName}
 	for _, group := range user.Groups {
 		who.groups = append(who.groups, group.Display)
 	}
 	return who, nil
 }
+
+// errInactive is the answer about the account of somebody who has left.
+var errInactive = errors.New("the workspace says that the account is not active")
 
 // nothing is a config.Loader that loads nothing.
 type nothing struct{}
@@ -102,6 +110,8 @@ func noMetadata(context.Context, string) (*config.HostMetadata, error) { return 
 // are the caller's fault; everything else denies without judging.
 func refusal(err error) *fault.Error {
 	switch {
+	case errors.Is(err, errInactive):
+		return fault.Wrap(err, fault.Unauthenticated, "The account is not active")
 	case errors.Is(err, apierr.ErrUnauthenticated):
 		return fault.Wrap(err, fault.Unauthenticated, messageBadToken)
 	case errors.Is(err, apierr.ErrPermissionDenied):

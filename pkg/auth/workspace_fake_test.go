@@ -32,6 +32,8 @@ func newFakeWorkspace(t *testing.T) *fakeWorkspace {
 		"stranger-token":   scimUser("5f2b4c1e-0000-4000-8000-0000000000ff", "users"),
 		"similar-token":    scimUser("mia@example.com", "not-admins", "admins2"),
 		"own-group-token":  scimUser("kim@example.com", "platform team"),
+		"lookalike-token":  scimUser("lou@example.com", "ADM\u0130NS", "\u017fadmins", "admin\u017f"),
+		"inactive-token":   {"userName": "old@example.com", "active": false, "groups": []any{map[string]any{"display": "admins"}}},
 		"app-secret-token": scimUser("the-app-itself", "admins"),
 	}}
 	w.Server = httptest.NewServer(http.HandlerFunc(w.serve))

@@ -37,15 +37,13 @@ type Event interface {
 	Normalize()
 	Validate(w Window) *FieldError
 	Dimensions(visit func(field string, value *string, most int))
-	Pseudonymise(name string)
 }
 
 // Head points at what events of every kind have.
 type Head struct {
 	ID                    *uuid.UUID
 	Timestamp, ReceivedAt *time.Time
-	App                   *string
-	UserID, SessionID     *string
+	App, UserID           *string
 }
 
 // SizeHint returns a bound on the bytes of event i once encoded.

@@ -19,6 +19,12 @@ const (
 	Admin
 	// Operator needs an administrator or an allow-listed service principal.
 	Operator
+	// Reader needs an administrator, or a person who may read the one app that the
+	// query parameter app names.
+	Reader
+	// AnyReader needs an administrator, or a person who may read some app. The
+	// endpoint answers of Caller.ReadableApps only.
+	AnyReader
 )
 
 // Endpoint is one operation with a typed request and response. Its exported

@@ -22,6 +22,7 @@ import (
 type HandlerParams struct {
 	Routes   []Route
 	Auth     auth.Authenticator
+	Readers  Readers // nil: only administrators read
 	Log      *slog.Logger
 	Registry prometheus.Registerer
 	// Fallback serves what no route and no API path matches: the dashboard.
@@ -30,7 +31,7 @@ type HandlerParams struct {
 
 // NewHandler returns the handler of all routes.
 func NewHandler(p HandlerParams) http.Handler {
-	h := &handler{auth: p.Auth, log: p.Log, seconds: newDurations(p.Registry)}
+	h := &handler{auth: p.Auth, readers: p.Readers, log: p.Log, seconds: newDurations(p.Registry)}
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
 	for _, route := range p.Routes {
@@ -46,8 +47,15 @@ func NewHandler(p HandlerParams) http.Handler {
 	return h.around(mux)
 }
 
+// Readers says which apps a person may read who is no administrator.
+type Readers interface {
+	// ReadableApps returns them sorted. Its errors are *fault.Error.
+	ReadableApps(ctx context.Context, caller auth.Caller) ([]string, error)
+}
+
 type handler struct {
 	auth    auth.Authenticator
+	readers Readers
 	log     *slog.Logger
 	seconds *prometheus.HistogramVec
 }
@@ -110,7 +118,7 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request, route Route) erro
 		if caller, err = h.auth.Authenticate(r); err != nil {
 			return err
 		}
-		if err := allow(route.Access, caller); err != nil {
+		if caller, err = h.allow(r, route.Access, caller); err != nil {
 			return err
 		}
 	}
@@ -139,15 +147,38 @@ func enter(ctx context.Context, slots chan struct{}) (leave func(), err error) {
 	}
 }
 
-func allow(access Access, caller auth.Caller) error {
+// allow refuses a caller without the right to an endpoint. It returns the caller
+// with the apps it may read, where that matters.
+func (h *handler) allow(r *http.Request, access Access, caller auth.Caller) (auth.Caller, error) {
 	switch access {
 	case Admin:
-		return auth.RequireAdmin(caller)
+		return caller, auth.RequireAdmin(caller)
 	case Operator:
-		return auth.RequireOperator(caller)
+		return caller, auth.RequireOperator(caller)
+	case Reader, AnyReader:
+		return h.allowReader(r, access, caller)
 	case Public, Authenticated: // the caller is known where that is asked for
 	}
-	return nil
+	return caller, nil
+}
+
+func (h *handler) allowReader(r *http.Request, access Access, caller auth.Caller) (auth.Caller, error) {
+	if caller.Admin || h.readers == nil {
+		return caller, auth.RequireAdmin(caller)
+	}
+	apps, err := h.readers.ReadableApps(r.Context(), caller)
+	if err != nil {
+		return caller, err
+	}
+	if len(apps) == 0 {
+		return caller, auth.RequireAdmin(caller)
+	}
+	caller.ReadableApps = apps
+	asked := r.URL.Query()["app"]
+	if access == Reader && (len(asked) != 1 || !slices.Contains(apps, asked[0])) {
+		return caller, fault.New(fault.Forbidden, "app: must name one of the apps you may read: %s", strings.Join(apps, ", ")).With("field", "app")
+	}
+	return caller, nil
 }
 
 // failed writes the error answer and the one log line about it.

@@ -43,10 +43,10 @@ SELECT app, coalesce(app_version, ''), coalesce(instance, ''), endpoint, method,
 }
 
 // newKey makes an API key by the command line, as an operator does.
-func newKey(t *testing.T, natsURL, app string) string {
+func newKey(t *testing.T, natsURL, dsn, app string) string {
 	t.Helper()
 	cmd := exec.Command(binary(t), "keys", "create", "--app", app)
-	cmd.Env = environment("NATS_URL=" + natsURL)
+	cmd.Env = environment("NATS_URL="+natsURL, "DATABASE_URL="+dsn)
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	return strings.TrimSpace(string(out))
@@ -63,7 +63,7 @@ func TestOTLPExporter(t *testing.T) {
 		app := "otel" + strings.ReplaceAll(tc.path, "/", "-")
 		exporter, err := otlptracehttp.New(t.Context(),
 			otlptracehttp.WithEndpointURL(a.direct+tc.path), otlptracehttp.WithCompression(tc.gzip),
-			otlptracehttp.WithHeaders(map[string]string{"X-Lakepulse-Key": newKey(t, a.natsURL(t), app)}))
+			otlptracehttp.WithHeaders(map[string]string{"X-Lakepulse-Key": newKey(t, a.natsURL(t), a.dsn(t), app)}))
 		require.NoError(t, err)
 		provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", app), attribute.String("service.version", "1.2"), attribute.String("service.instance.id", "pod-1"))))

@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,7 +15,7 @@ import (
 
 func (s *Service) apps() httpapi.Route {
 	return httpapi.Endpoint[history.Range, *api.AppList]{
-		Method: http.MethodGet, Path: "/api/v1/apps", Access: httpapi.Admin,
+		Method: http.MethodGet, Path: "/api/v1/apps", Access: httpapi.AnyReader,
 		Decode: func(r *http.Request) (history.Range, error) {
 			p, rng := s.open(r)
 			return rng, p.err
@@ -23,7 +24,7 @@ func (s *Service) apps() httpapi.Route {
 	}.Route()
 }
 
-func (s *Service) getApps(ctx context.Context, _ auth.Caller, rng history.Range) (*api.AppList, error) {
+func (s *Service) getApps(ctx context.Context, caller auth.Caller, rng history.Range) (*api.AppList, error) {
 	resp := &api.AppList{}
 	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		v, err := history.Open(ctx, tx, history.Question{Range: rng, Now: s.now()})
@@ -33,5 +34,8 @@ func (s *Service) getApps(ctx context.Context, _ auth.Caller, rng history.Range)
 		resp.Apps, resp.Own, err = v.ListApps(ctx, tx)
 		return err
 	})
+	if !caller.Admin {
+		resp.Apps = slices.DeleteFunc(resp.Apps, func(a api.AppSummary) bool { return !slices.Contains(caller.ReadableApps, a.App) })
+	}
 	return resp, err
 }

@@ -17,7 +17,7 @@ import (
 
 func (s *Service) eventDetail() httpapi.Route {
 	return httpapi.Endpoint[seriesRequest, *api.EventDetail]{
-		Method: http.MethodGet, Path: "/api/v1/metrics/event", Access: httpapi.Admin,
+		Method: http.MethodGet, Path: "/api/v1/metrics/event", Access: httpapi.Reader,
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
 			req := seriesRequest{rng: rng, exact: p.boolean("exact"), SeriesQuestion: history.SeriesQuestion{

@@ -25,23 +25,19 @@ type exportRequest struct {
 	format api.ExportFormat
 }
 
-// exportFilters read the parameters that narrow an export, by kind.
-var exportFilters = map[event.Kind]func(*params) records.ExportFilter{
-	event.KindPerformance: func(p *params) records.ExportFilter { return records.FilterRequests(p.detailedRequestFilter()) },
-	event.KindUsage:       func(p *params) records.ExportFilter { return records.FilterEvents(p.eventFilter()) },
-}
-
 func (s *Service) export() httpapi.Route {
 	return httpapi.Streamed[exportRequest]{
-		Method: http.MethodGet, Path: "/api/v1/metrics/export", Access: httpapi.Admin,
+		Method: http.MethodGet, Path: "/api/v1/metrics/export", Access: httpapi.Reader,
 		Decode: func(r *http.Request) (exportRequest, error) {
 			p, rng := s.open(r)
 			p.required("kind", 20)
 			req := exportRequest{format: choice(p, "format", api.ExportNDJSON, api.ExportNDJSON, api.ExportCSV),
-				ExportQuestion: records.ExportQuestion{Range: rng, Kind: choice(p, "kind", "", event.Kinds()...),
+				ExportQuestion: records.ExportQuestion{Range: rng, Kind: choice(p, "kind", "", event.KindPerformance, event.KindUsage),
 					User: p.text("user_id", 255)}}
-			if conditions := exportFilters[req.Kind]; conditions != nil {
-				req.Filter = conditions(p)
+			if req.Kind == event.KindPerformance {
+				req.Requests = p.detailedRequestFilter()
+			} else {
+				req.Events = p.eventFilter()
 			}
 			return req, p.err
 		},
@@ -79,7 +75,7 @@ func (s *Service) writeExport(w http.ResponseWriter, r *http.Request, _ auth.Cal
 }
 
 // readExport reads the next page and says where the one after it begins.
-func (s *Service) readExport(ctx context.Context, q records.ExportQuestion, at records.Cursor) (page []records.Record, next records.Cursor, err error) {
+func (s *Service) readExport(ctx context.Context, q records.ExportQuestion, at records.Cursor) (page []records.ExportRow, next records.Cursor, err error) {
 	err = s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		page, next, err = records.ReadExportPage(ctx, tx, q, at)
 		if err != nil || len(page) > 0 || !at.First() {

@@ -21,6 +21,8 @@ type moduleIn struct {
 	Pool   *pgxpool.Pool
 	Log    *slog.Logger
 	Clock  func() time.Time
+
+	Readers httpapi.Readers `optional:"true"`
 }
 
 type moduleOut struct {
@@ -31,7 +33,7 @@ type moduleOut struct {
 }
 
 func provide(in moduleIn) (moduleOut, error) {
-	s, err := New(Params{Pool: in.Pool, Log: in.Log, Clock: in.Clock, Config: in.Config})
+	s, err := New(Params{Pool: in.Pool, Log: in.Log, Clock: in.Clock, Config: in.Config, Readers: in.Readers})
 	if err != nil {
 		return moduleOut{}, err
 	}

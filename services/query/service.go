@@ -20,15 +20,18 @@ type Params struct {
 	Log    *slog.Logger
 	Clock  func() time.Time
 	Config Config
+	// Readers says which apps a person may read who is no administrator; nil: none.
+	Readers httpapi.Readers
 }
 
 // Service answers the admin API. It holds no state of its own: any number of
 // instances may run.
 type Service struct {
-	store  *snapshot.Store
-	log    *slog.Logger
-	clock  func() time.Time
-	config Config
+	store   *snapshot.Store
+	log     *slog.Logger
+	clock   func() time.Time
+	config  Config
+	readers httpapi.Readers
 }
 
 // New returns the service.
@@ -37,10 +40,11 @@ func New(p Params) (*Service, error) {
 		return nil, fmt.Errorf("query: %w", err)
 	}
 	return &Service{
-		store:  snapshot.New(p.Pool, p.Config.Timeout),
-		log:    p.Log.With("component", "query"),
-		clock:  p.Clock,
-		config: p.Config,
+		store:   snapshot.New(p.Pool, p.Config.Timeout),
+		log:     p.Log.With("component", "query"),
+		clock:   p.Clock,
+		config:  p.Config,
+		readers: p.Readers,
 	}, nil
 }
 

@@ -24,7 +24,7 @@ type seriesRequest struct {
 
 func (s *Service) timeSeries() httpapi.Route {
 	return httpapi.Endpoint[seriesRequest, *api.TimeSeries]{
-		Method: http.MethodGet, Path: "/api/v1/metrics/time-series", Access: httpapi.Admin,
+		Method: http.MethodGet, Path: "/api/v1/metrics/time-series", Access: httpapi.Reader,
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
 			p.required("metric_type", 20)

@@ -107,11 +107,7 @@ func (w *Writer) Stop(ctx context.Context) error {
 	var err error
 	select {
 	case <-stored:
-		// Both only report what is stored; the next start records them again. A log or
-		// database that is away must not turn an ordered stop into a failure.
-		if report := errors.Join(w.recordPosition(ctx), w.recordStatus(ctx)); report != nil {
-			w.log.Warn("writer: last position and status not recorded", "error", report)
-		}
+		err = errors.Join(w.recordPosition(ctx), w.recordStatus(ctx))
 	case <-ctx.Done():
 		err = fmt.Errorf("writer: stopped before a batch was stored; it will be delivered again: %w", ctx.Err())
 	}

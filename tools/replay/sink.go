@@ -54,7 +54,8 @@ func (s *logSink) put(ctx context.Context, b *event.Batch) error {
 		gathered = &event.Batch{App: b.App, Kind: b.Kind}
 		s.batches[subject] = gathered
 	}
-	gathered.Append(b)
+	gathered.Performance = append(gathered.Performance, b.Performance...)
+	gathered.Usage = append(gathered.Usage, b.Usage...)
 	if s.waiting += b.Len(); s.waiting >= flushEvents {
 		return s.flush(ctx)
 	}
@@ -112,7 +113,7 @@ func (s *databaseSink) flush(ctx context.Context) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	s.outcome = s.outcome.Plus(out)
-	s.rows.Clear()
+	s.rows.Performance, s.rows.Usage = s.rows.Performance[:0], s.rows.Usage[:0]
 	return nil
 }
 

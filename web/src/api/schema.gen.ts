@@ -384,6 +384,152 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/api/v1/admin/apps": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /** The recorded apps with their keys, service principals, readers and clients */
+        readonly get: operations["getAdminApps"];
+        readonly put?: never;
+        /**
+         * Record an app
+         * @description Recording it again changes its note only.
+         */
+        readonly post: operations["postAdminApp"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/admin/apps/{app}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        /**
+         * Remove the record of an app, its keys, principals and readers
+         * @description Its events stay as long as any do.
+         */
+        readonly delete: operations["deleteAdminApp"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/admin/apps/{app}/keys": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /**
+         * Make a key for an app
+         * @description The answer holds the key's text this once; only its hash is kept.
+         */
+        readonly post: operations["postAdminKey"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/admin/keys/{id}/revoke": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** End a key for good */
+        readonly post: operations["postAdminKeyRevoke"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/admin/apps/{app}/principals": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Let a service principal send for an app */
+        readonly post: operations["postAdminPrincipal"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/admin/apps/{app}/principals/remove": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** End what a service principal may send for an app */
+        readonly post: operations["postAdminPrincipalRemove"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/admin/apps/{app}/readers": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Let a person or a group read the numbers of an app */
+        readonly post: operations["postAdminReader"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/api/v1/admin/apps/{app}/readers/remove": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        /** Take the right to read from a person or a group */
+        readonly post: operations["postAdminReaderRemove"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/health": {
         readonly parameters: {
             readonly query?: never;
@@ -654,6 +800,8 @@ export interface components {
             /** @description The running build. */
             readonly version?: string;
             readonly limits?: components["schemas"]["Limits"];
+            /** @description The apps whose numbers a caller may read who is no administrator. */
+            readonly readable_apps?: readonly string[];
         };
         /** @description Configured bounds the dashboard validates against before asking. */
         readonly Limits: {
@@ -1386,6 +1534,68 @@ export interface components {
             readonly app?: string;
             readonly kind?: string;
             readonly message: string;
+        };
+        readonly AdminAppList: {
+            readonly apps: readonly components["schemas"]["AdminApp"][];
+        };
+        readonly AdminApp: {
+            readonly app: string;
+            readonly note?: string;
+            /** Format: date-time */
+            readonly created_at: string;
+            /** @description A user id, or `command line`. */
+            readonly created_by: string;
+            readonly keys: readonly components["schemas"]["AdminKey"][];
+            /** @description Application ids of the service principals that send for the app. */
+            readonly principals: readonly string[];
+            readonly readers: readonly components["schemas"]["Reader"][];
+            /** @description The client libraries the app was seen to send with, the latest first. */
+            readonly clients: readonly components["schemas"]["AdminClient"][];
+        };
+        readonly AdminKey: {
+            /** @description The public part of the key. */
+            readonly id: string;
+            readonly note?: string;
+            /** Format: date-time */
+            readonly created_at: string;
+            readonly created_by: string;
+            /** Format: date-time */
+            readonly revoked_at?: string;
+            /**
+             * Format: date-time
+             * @description To the minute; absent for a key that was never used.
+             */
+            readonly last_used_at?: string;
+        };
+        readonly AdminClient: {
+            /** @example lakepulse-go */
+            readonly client: string;
+            readonly version: string;
+            /** Format: date-time */
+            readonly last_seen: string;
+        };
+        readonly NewApp: {
+            readonly app: string;
+            readonly note?: string;
+        };
+        readonly NewKey: {
+            readonly note?: string;
+        };
+        readonly CreatedKey: {
+            readonly id: string;
+            readonly app: string;
+            /** @description The whole key. It is not shown again. */
+            readonly key: string;
+        };
+        readonly Principal: {
+            /** @description The application id of a service principal, in any case. */
+            readonly principal: string;
+        };
+        readonly Reader: {
+            /** @enum {string} */
+            readonly type: "user" | "group";
+            /** @description A userName of the workspace, or the display name of a group; ASCII letters in any case. */
+            readonly name: string;
         };
         readonly Health: {
             /** @example ok */
@@ -2339,6 +2549,275 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["AggregationRun"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly getAdminApps: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The apps, by name. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AdminAppList"];
+                };
+            };
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly postAdminApp: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["NewApp"];
+            };
+        };
+        readonly responses: {
+            /** @description It is done; the record as it is now. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AdminAppList"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly deleteAdminApp: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly app: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description It is done; the record as it is now. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AdminAppList"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly postAdminKey: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly app: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        readonly responses: {
+            /** @description The key. */
+            readonly 201: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["CreatedKey"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly postAdminKeyRevoke: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description It is done; the record as it is now. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AdminAppList"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly postAdminPrincipal: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly app: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["Principal"];
+            };
+        };
+        readonly responses: {
+            /** @description It is done; the record as it is now. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AdminAppList"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly postAdminPrincipalRemove: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly app: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["Principal"];
+            };
+        };
+        readonly responses: {
+            /** @description It is done; the record as it is now. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AdminAppList"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly postAdminReader: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly app: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["Reader"];
+            };
+        };
+        readonly responses: {
+            /** @description It is done; the record as it is now. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AdminAppList"];
+                };
+            };
+            readonly 400: components["responses"]["BadRequest"];
+            readonly 401: components["responses"]["Unauthorized"];
+            readonly 403: components["responses"]["Forbidden"];
+            readonly 404: components["responses"]["NotFound"];
+            readonly 503: components["responses"]["Unavailable"];
+        };
+    };
+    readonly postAdminReaderRemove: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly app: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["Reader"];
+            };
+        };
+        readonly responses: {
+            /** @description It is done; the record as it is now. */
+            readonly 200: {
+                headers: {
+                    readonly "X-Correlation-ID": components["headers"]["CorrelationID"];
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["AdminAppList"];
                 };
             };
             readonly 400: components["responses"]["BadRequest"];

@@ -7,16 +7,18 @@ States of an event: waiting (no id yet) -> in a batch (id and timestamp fixed) -
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional
 
-from ._backoff import pause
-
 Event = Dict[str, Any]
 
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_LONGEST_RETRY_AFTER = 300.0
 _AT_ONE_GO = 16
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
@@ -40,7 +42,7 @@ class Batch:
     events: List[Event]
     clock_offset: float
     dropped: int = 0
-    """Drops this batch reports: all that no accepted batch has reported yet."""
+    """Drops this batch reports; it keeps the number so that a retry says the same."""
     refusals: int = 0
     restamped: bool = False
 
@@ -51,10 +53,10 @@ class Batch:
         return f'{{"events":[{events}]{dropped}}}'.encode("ascii")
 
     def halves(self) -> "List[Batch]":
-        """Split the batch."""
+        """Split the batch; the first half keeps the report of drops."""
         middle = len(self.events) // 2
-        parts = self.events[:middle], self.events[middle:]
-        return [Batch(events, self.clock_offset, 0, self.refusals, self.restamped) for events in parts]
+        first = Batch(self.events[:middle], self.clock_offset, self.dropped, self.refusals, self.restamped)
+        return [first, Batch(self.events[middle:], self.clock_offset, 0, self.refusals, self.restamped)]
 
 
 class Lane:
@@ -134,7 +136,6 @@ class Lane:
         """Return the batch to send: the one already tried first, so that order and ids stay."""
         with self._lock:
             if self._batches:
-                self._batches[0].dropped = self._unreported
                 return self._batches[0]
             taken = [self._queue.popleft() for _ in range(min(self._batch_size, len(self._queue)))]
             self._being_made = len(taken)
@@ -198,10 +199,14 @@ class Lane:
                 self._batches.appendleft(batch)
 
     def put_off(self, now: float, retry_after: Optional[float]) -> None:
-        """Try again after a pause; ``now`` is the monotonic clock."""
+        """Try no sooner than Retry-After says, else after a pause that doubles; jitter keeps a fleet from marching."""
         self.retries += 1
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
         self._failures += 1
-        self.retry_at = now + pause(self._failures, retry_after)
+        if retry_after is not None:
+            self.retry_at = now + min(retry_after, _LONGEST_RETRY_AFTER) * random.uniform(1.0, 1.2)
+        else:
+            self.retry_at = now + pause * random.uniform(0.5, 1.0)
 
     def close(self) -> int:
         """Take nothing more, drop what is left and return how many events that cost."""
