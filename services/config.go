@@ -12,6 +12,7 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/services/admin"
 	"github.com/lakepulse/lakepulse/services/aggregate"
@@ -29,7 +30,8 @@ type Config struct {
 	DataDir   string // of the embedded parts
 	NATS      stream.ConnectConfig
 	Topology  stream.Topology
-	Confirm   Confirm // after which step ingest answers 202; "" for the target's own default
+	Told      settings.Values // what flags and variables say of the recorded settings; zero values say nothing
+	Confirm   Confirm         // after which step ingest answers 202; "" for the target's own default
 	Database  postgres.Config
 	Migrate   bool // bring the schema up to date before starting
 	Auth      auth.Config
@@ -72,12 +74,21 @@ func DefaultConfig() Config {
 	}
 }
 
-// SetRetention sets how long raw rows and aggregates live, and what follows
-// from it: the log keeps a day more than the raw window.
+// SetRetention says how long raw rows and aggregates live, and what follows from
+// it: the log keeps a day more than the raw window. Where the installation has
+// recorded other values the process does not start.
 func (c *Config) SetRetention(raw, aggregates time.Duration) {
-	c.Ingest.RawRetention, c.Writer.RawRetention, c.Query.RawRetention, c.Aggregate.RawRetention = raw, raw, raw, raw
-	c.Query.AggregateRetention, c.Aggregate.AggregateRetention = aggregates, aggregates
-	c.Topology.MaxAge = raw + 24*time.Hour
+	c.Tell(settings.Values{RawRetention: raw, AggregateRetention: aggregates})
+}
+
+// Tell says what flags and variables say of the recorded settings. What they do
+// not say holds as recorded, at the first start as the defaults have it.
+func (c *Config) Tell(v settings.Values) {
+	c.Told = v.Or(c.Told)
+	known := c.Told.Or(settings.Defaults())
+	c.Ingest.RawRetention, c.Writer.RawRetention, c.Query.RawRetention, c.Aggregate.RawRetention = known.RawRetention, known.RawRetention, known.RawRetention, known.RawRetention
+	c.Query.AggregateRetention, c.Aggregate.AggregateRetention = known.AggregateRetention, known.AggregateRetention
+	c.Topology.MaxAge = logAge(known)
 }
 
 // SetGovernance sets at how many rows a table is worth a warning and an alert.

@@ -224,6 +224,7 @@ type webIn struct {
 
 	Lifecycle fx.Lifecycle
 	Config    Config
+	Settings  *settingsKeeper
 	Routes    []httpapi.Route    `group:"routes"`
 	Auth      auth.Authenticator `optional:"true"` // nil where no route needs it
 	Readers   httpapi.Readers    `optional:"true"` // nil where no route is for readers
@@ -251,6 +252,7 @@ func serveWeb(in webIn) error {
 	if err != nil {
 		return err
 	}
+	in.Lifecycle.Append(in.Settings.hook())
 	in.Lifecycle.Append(fx.Hook{
 		OnStart: func(context.Context) error {
 			server.Serve(fatal(in.Log, in.Down))

@@ -36,12 +36,12 @@ const (
 // screen. Modules further down may use those further up, start after them and stop
 // before them: web is last, so that its requests are answered before the rest stops.
 var targets = map[Target][]fx.Option{
-	Ingest:     {operations, eventLog, identity, ingest.Module, ownMetrics, web},
-	Writer:     {operations, eventLog, database, writer.Module, web},
-	Query:      {operations, keyLog, database, identity, query.Module, admin.Module, dashboard, ownMetrics, web},
-	Aggregate:  {operations, keyLog, database, identity, aggregate.Module, web},
-	All:        {logInside, operations, eventLog, database, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
-	Standalone: {logInside, databaseInside, operations, eventLog, database, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
+	Ingest:     {operations, eventLog, settingsFromLog, identity, ingest.Module, ownMetrics, web},
+	Writer:     {operations, eventLog, database, settingsFromDatabase, writer.Module, web},
+	Query:      {operations, keyLog, database, settingsFromDatabase, identity, query.Module, admin.Module, dashboard, ownMetrics, web},
+	Aggregate:  {operations, keyLog, database, settingsFromDatabase, identity, aggregate.Module, web},
+	All:        {logInside, operations, eventLog, database, settingsFromDatabase, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
+	Standalone: {logInside, databaseInside, operations, eventLog, database, settingsFromDatabase, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
 }
 
 // Targets lists the targets by name.

@@ -25,6 +25,8 @@ GRANT SELECT, INSERT, UPDATE ON metrics.app_clients TO lakepulse_writer;
 GRANT SELECT (key_id), UPDATE (last_used_at) ON metrics.api_keys TO lakepulse_writer;
 GRANT SELECT ON metrics.purge_line, metrics.schema_migrations TO lakepulse_writer;
 GRANT SELECT, UPDATE ON metrics.purge_gate TO lakepulse_writer;
+-- The first process of an installation records its settings; nobody changes them but an operator.
+GRANT SELECT, INSERT ON metrics.settings TO lakepulse_writer;
 GRANT EXECUTE ON FUNCTION metrics.ensure_raw_partition(text, date) TO lakepulse_writer;
 
 -- The admin API reads.
@@ -40,4 +42,5 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA metrics TO lakepuls
 REVOKE INSERT, UPDATE ON metrics.performance_metrics, metrics.usage_events FROM lakepulse_aggregate;
 REVOKE INSERT, UPDATE, DELETE ON metrics.schema_migrations, metrics.apps, metrics.api_keys, metrics.app_principals, metrics.app_readers
     FROM lakepulse_aggregate;
+REVOKE UPDATE, DELETE ON metrics.settings FROM lakepulse_aggregate;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA metrics TO lakepulse_aggregate;

@@ -14,10 +14,11 @@ import (
 // start keeps what is there and says what differs; [Topology.Reshape] changes it.
 
 // Reconcile makes the streams that are missing, and brings the others up to date
-// in everything but their replicas and byte bounds.
+// in everything but their replicas and byte bounds; their age only grows.
 func (t Topology) Reconcile(ctx context.Context, js jetstream.JetStream) error {
 	return t.apply(ctx, js, func(have, want jetstream.StreamConfig) jetstream.StreamConfig {
-		want.Replicas, want.MaxBytes = have.Replicas, have.MaxBytes
+		want.Replicas, want.MaxBytes, want.MaxAge = have.Replicas, have.MaxBytes, max(have.MaxAge, want.MaxAge)
+		want.Metadata = have.Metadata // it says which database the log belongs to
 		return want
 	})
 }
@@ -29,6 +30,7 @@ func (t Topology) Reshape(ctx context.Context, js jetstream.JetStream) error {
 		if t.Replicas == 0 {
 			want.Replicas = have.Replicas
 		}
+		want.Metadata = have.Metadata
 		return want
 	})
 }

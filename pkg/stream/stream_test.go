@@ -215,12 +215,26 @@ func TestTopology(t *testing.T) {
 		require.NoError(t, topology.Reconcile(t.Context(), js))
 	})
 
-	t.Run("takes on new bounds", func(t *testing.T) {
-		topology.MaxAge = 48 * time.Hour
+	t.Run("takes nothing away from a log that has more, and lets its age grow", func(t *testing.T) {
+		has := stream.Shape{Replicas: 1, MaxBytes: 1 << 28, MaxAge: topology.MaxAge}
+		require.NoError(t, stream.SetShape(t.Context(), js, has))
+		for _, told := range []stream.Topology{
+			{MaxBytes: -1, MaxAge: 48 * time.Hour}, {Replicas: 1, MaxBytes: 1 << 20, MaxAge: time.Hour}, {MaxAge: time.Hour},
+		} {
+			told.AckWait, told.MaxAckPending = topology.AckWait, topology.MaxAckPending
+			require.NoError(t, told.Reconcile(t.Context(), js))
+			got, found, err := stream.ReadShape(t.Context(), js)
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, has, got)
+		}
+		topology.MaxAge = 900 * time.Hour
 		require.NoError(t, topology.Reconcile(t.Context(), js))
+		got, _, err := stream.ReadShape(t.Context(), js)
+		require.NoError(t, err)
+		require.Equal(t, stream.Shape{Replicas: 1, MaxBytes: 1 << 28, MaxAge: 900 * time.Hour}, got)
 		s, err := js.Stream(t.Context(), stream.Name)
 		require.NoError(t, err)
-		require.Equal(t, 48*time.Hour, s.CachedInfo().Config.MaxAge)
 		require.Equal(t, jetstream.DiscardNew, s.CachedInfo().Config.Discard)
 	})
 

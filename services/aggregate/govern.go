@@ -28,7 +28,7 @@ func (w *work) govern(ctx context.Context) error {
 	if w.run.Kind != Retention && time.Since(w.watch.at) < countEvery {
 		return nil
 	}
-	states, err := w.store.tableStates(ctx, w.now().UTC(), w.cfg.RawRetention)
+	states, err := w.store.tableStates(ctx, w.now().UTC(), w.rawRetention)
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,19 @@ import (
 // purge deletes raw rows that have outlived their time, hour by hour from the
 // purge line on, and then the partitions that are left empty.
 func (w *work) purge(ctx context.Context) error {
+	until, err := metricsdb.SettlesUntil(ctx, w.store.pool)
+	if err != nil {
+		return err
+	}
+	if !until.IsZero() {
+		w.note(ctx, func(r *Run) {
+			r.HeldBy = "the raw retention was changed; ingest may still accept older events until " + until.Format(time.RFC3339)
+		})
+		return metricsdb.HoldPurgeLine(ctx, w.store.pool, w.run.HeldBy)
+	}
 	params := purgeParams{
-		target:       w.now().UTC().Add(-w.cfg.RawRetention - w.cfg.Margin).Truncate(time.Hour),
-		rawRetention: w.cfg.RawRetention, margin: w.cfg.Margin, lockTimeout: w.cfg.LockTimeout, runID: w.run.ID,
+		target:       w.now().UTC().Add(-w.rawRetention - w.cfg.Margin).Truncate(time.Hour),
+		rawRetention: w.rawRetention, margin: w.cfg.Margin, lockTimeout: w.cfg.LockTimeout, runID: w.run.ID,
 	}
 	for finished := false; !finished; {
 		var step purgeStep
@@ -138,7 +148,7 @@ func (w *work) dropPartitions(ctx context.Context) error {
 // expire deletes aggregates that have outlived their time, a day at a time, and
 // the records of what was done in it.
 func (w *work) expire(ctx context.Context) error {
-	before := w.now().UTC().Add(-w.cfg.AggregateRetention)
+	before := w.now().UTC().Add(-w.aggregateRetention)
 	for found := true; found; {
 		var deleted int64
 		err := w.retry(ctx, w.clashes, anyTime, func(tx pgx.Tx, _ int) (err error) {

@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 type work struct {
 	*Runner
 	progress func(Run)
+	// What lives how long in this run: as recorded, else as configured.
+	rawRetention, aggregateRetention time.Duration
 
 	// turns is held for reading by a lane that aggregates, and for writing by
 	// one that wants to be the only one.
@@ -34,6 +37,9 @@ const saveEvery = time.Second
 // do does the run's steps. What fails for one hour is noted in the run; the
 // error is what ends a run before its end.
 func (w *work) do(ctx context.Context) error {
+	if err := w.readRetention(ctx); err != nil {
+		return unreachable(err)
+	}
 	if err := metricsdb.FailAbandonedRuns(ctx, w.store.pool, w.now().UTC(), w.run.ID); err != nil {
 		return unreachable(err)
 	}
@@ -54,6 +60,16 @@ func (w *work) do(ctx context.Context) error {
 			return unreachable(err)
 		}
 	}
+	return nil
+}
+
+func (w *work) readRetention(ctx context.Context) error {
+	recorded, err := metricsdb.ReadSettings(ctx, w.store.pool)
+	if err != nil {
+		return err
+	}
+	w.rawRetention = cmp.Or(recorded.RawRetention, w.cfg.RawRetention)
+	w.aggregateRetention = cmp.Or(recorded.AggregateRetention, w.cfg.AggregateRetention)
 	return nil
 }
 
@@ -78,7 +94,7 @@ func (w *work) plan(ctx context.Context) ([]hour, map[hour]bool, error) {
 			return nil, nil, err
 		}
 	}
-	todo, unknown, err := metricsdb.ListOpenHours(ctx, w.store.pool, now.Add(-w.cfg.RawRetention).Truncate(time.Hour), closed)
+	todo, unknown, err := metricsdb.ListOpenHours(ctx, w.store.pool, now.Add(-w.rawRetention).Truncate(time.Hour), closed)
 	if err != nil {
 		return nil, nil, err
 	}

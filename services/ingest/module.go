@@ -10,6 +10,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
@@ -22,6 +23,7 @@ type moduleIn struct {
 
 	Lifecycle fx.Lifecycle
 	Config    Config
+	Settings  *settings.Live
 	Publisher *stream.Publisher
 	JS        jetstream.JetStream
 	Log       *slog.Logger
@@ -38,7 +40,7 @@ type moduleOut struct {
 
 func provide(in moduleIn) (moduleOut, error) {
 	reports := func(ctx context.Context, r stream.LedgerReport) error { return stream.PublishLedger(ctx, in.JS, r) }
-	s, err := New(Params{Config: in.Config, Publisher: in.Publisher, Reports: reports, Now: in.Clock, Log: in.Log, Registry: in.Registry})
+	s, err := New(Params{Config: in.Config, Settings: in.Settings, Publisher: in.Publisher, Reports: reports, Now: in.Clock, Log: in.Log, Registry: in.Registry})
 	if err != nil {
 		return moduleOut{}, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
@@ -26,6 +27,7 @@ type publisher interface {
 // Params are what the service is made of.
 type Params struct {
 	Config    Config
+	Settings  *settings.Live // nil: the Config holds
 	Publisher publisher
 	Reports   reporter // where ledger reports go
 	Now       func() time.Time
@@ -35,11 +37,12 @@ type Params struct {
 
 // Service takes batches in.
 type Service struct {
-	cfg     Config
-	pub     publisher
-	now     func() time.Time
-	ledger  *ledger
-	metrics *metrics
+	cfg      Config
+	settings *settings.Live
+	pub      publisher
+	now      func() time.Time
+	ledger   *ledger
+	metrics  *metrics
 }
 
 // New returns a service. Its ledger runs once Start is called.
@@ -48,7 +51,7 @@ func New(p Params) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		cfg: p.Config, pub: p.Publisher, now: p.Now, metrics: newMetrics(p.Registry),
+		cfg: p.Config, settings: p.Settings, pub: p.Publisher, now: p.Now, metrics: newMetrics(p.Registry),
 		ledger: newLedger(p.Reports, p.Config, p.Now, p.Log),
 	}, nil
 }
@@ -206,7 +209,7 @@ type intake struct {
 func newIntake(s *Service, kind event.Kind, dropped int64) *intake {
 	now := s.now().UTC().Truncate(time.Microsecond)
 	return &intake{
-		s: s, kind: kind, received: now, window: event.WindowAt(now, s.cfg.RawRetention),
+		s: s, kind: kind, received: now, window: event.Window{From: s.settings.OldestAccepted(now, s.cfg.RawRetention), To: now.Add(event.MaxAhead)},
 		batches: map[string]*event.Batch{}, dropped: dropped,
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/lakepulse/lakepulse/api"
-	"github.com/lakepulse/lakepulse/services/query/pipeline"
 )
 
 // MaxRange is the longest range one question may span.
@@ -53,9 +52,4 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("row governance: the warning comes at a positive number of rows, the alert not before it"))
 	}
 	return errors.Join(errs...)
-}
-
-// bounds are those of the configuration that the pipeline's view needs.
-func (c Config) bounds() pipeline.Limits {
-	return pipeline.Limits{RawRetention: c.RawRetention, WarnRows: c.WarnRows, AlertRows: c.AlertRows}
 }

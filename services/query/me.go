@@ -31,8 +31,8 @@ func (s *Service) me() httpapi.Route {
 				resp.Version = &s.config.Version
 			}
 			resp.Limits = &api.Limits{
-				RawRetentionSeconds:       int64(s.config.RawRetention / time.Second),
-				AggregateRetentionSeconds: int64(s.config.AggregateRetention / time.Second),
+				RawRetentionSeconds:       int64(s.rawRetention() / time.Second),
+				AggregateRetentionSeconds: int64(s.aggregateRetention() / time.Second),
 				MaxRangeSeconds:           int64(MaxRange / time.Second),
 			}
 			return resp, nil

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 )
 
 // Module offers the admin API's routes. It needs a Config, the pool, a logger
@@ -17,10 +18,11 @@ var Module = fx.Module("query", fx.Provide(provide))
 type moduleIn struct {
 	fx.In
 
-	Config Config
-	Pool   *pgxpool.Pool
-	Log    *slog.Logger
-	Clock  func() time.Time
+	Config   Config
+	Settings *settings.Live
+	Pool     *pgxpool.Pool
+	Log      *slog.Logger
+	Clock    func() time.Time
 
 	Readers httpapi.Readers `optional:"true"`
 }
@@ -33,7 +35,7 @@ type moduleOut struct {
 }
 
 func provide(in moduleIn) (moduleOut, error) {
-	s, err := New(Params{Pool: in.Pool, Log: in.Log, Clock: in.Clock, Config: in.Config, Readers: in.Readers})
+	s, err := New(Params{Pool: in.Pool, Log: in.Log, Clock: in.Clock, Config: in.Config, Readers: in.Readers, Settings: in.Settings})
 	if err != nil {
 		return moduleOut{}, err
 	}

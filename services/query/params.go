@@ -27,7 +27,7 @@ type params struct {
 // open starts reading a request's parameters and its range.
 func (s *Service) open(r *http.Request) (*params, history.Range) {
 	p := &params{q: r.URL.Query()}
-	rng, err := parseRange(p.q, s.clock(), s.config.AggregateRetention)
+	rng, err := parseRange(p.q, s.clock(), s.aggregateRetention())
 	p.err = err
 	return p, rng
 }

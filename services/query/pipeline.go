@@ -23,7 +23,7 @@ func (s *Service) pipeline() httpapi.Route {
 
 func (s *Service) getPipeline(ctx context.Context, _ auth.Caller, _ struct{}) (resp *api.Pipeline, err error) {
 	err = s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		resp, err = pipeline.Read(ctx, tx, s.config.bounds(), s.now())
+		resp, err = pipeline.Read(ctx, tx, s.bounds(), s.now())
 		return err
 	})
 	return resp, err

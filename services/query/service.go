@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/services/query/history"
+	"github.com/lakepulse/lakepulse/services/query/pipeline"
 	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
@@ -22,16 +24,19 @@ type Params struct {
 	Config Config
 	// Readers says which apps a person may read who is no administrator; nil: none.
 	Readers httpapi.Readers
+	// Settings are the recorded ones; nil: the Config holds.
+	Settings *settings.Live
 }
 
 // Service answers the admin API. It holds no state of its own: any number of
 // instances may run.
 type Service struct {
-	store   *snapshot.Store
-	log     *slog.Logger
-	clock   func() time.Time
-	config  Config
-	readers httpapi.Readers
+	store    *snapshot.Store
+	log      *slog.Logger
+	clock    func() time.Time
+	config   Config
+	readers  httpapi.Readers
+	settings *settings.Live
 }
 
 // New returns the service.
@@ -40,11 +45,12 @@ func New(p Params) (*Service, error) {
 		return nil, fmt.Errorf("query: %w", err)
 	}
 	return &Service{
-		store:   snapshot.New(p.Pool, p.Config.Timeout),
-		log:     p.Log.With("component", "query"),
-		clock:   p.Clock,
-		config:  p.Config,
-		readers: p.Readers,
+		store:    snapshot.New(p.Pool, p.Config.Timeout),
+		log:      p.Log.With("component", "query"),
+		clock:    p.Clock,
+		config:   p.Config,
+		readers:  p.Readers,
+		settings: p.Settings,
 	}, nil
 }
 
@@ -87,7 +93,18 @@ func (s *Service) read(ctx context.Context, q history.Question, app string, f fu
 	})
 }
 
+func (s *Service) rawRetention() time.Duration { return s.settings.RawRetention(s.config.RawRetention) }
+
+func (s *Service) aggregateRetention() time.Duration {
+	return s.settings.AggregateRetention(s.config.AggregateRetention)
+}
+
+// bounds are the installation's limits that the pipeline's view needs.
+func (s *Service) bounds() pipeline.Limits {
+	return pipeline.Limits{RawRetention: s.rawRetention(), WarnRows: s.config.WarnRows, AlertRows: s.config.AlertRows}
+}
+
 // retained reports whether all of a range is still kept.
 func (s *Service) retained(r history.Range) bool {
-	return !r.Start.Before(oldest(s.now(), s.config.AggregateRetention))
+	return !r.Start.Before(oldest(s.now(), s.aggregateRetention()))
 }

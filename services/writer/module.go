@@ -11,6 +11,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/lakepulse/lakepulse/pkg/ops"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 )
 
 // Module runs a writer. It needs a Config, JetStream, the pool, health, a
@@ -22,6 +23,7 @@ type moduleIn struct {
 
 	Lifecycle fx.Lifecycle
 	Config    Config
+	Settings  *settings.Live
 	JS        jetstream.JetStream
 	Pool      *pgxpool.Pool
 	Health    *ops.Health
@@ -32,7 +34,7 @@ type moduleIn struct {
 
 func run(in moduleIn) error {
 	w, err := New(Params{
-		Config: in.Config, JS: in.JS, Pool: in.Pool, Now: in.Clock, Log: in.Log, Registry: in.Registry,
+		Config: in.Config, Settings: in.Settings, JS: in.JS, Pool: in.Pool, Now: in.Clock, Log: in.Log, Registry: in.Registry,
 		CodeVersion: in.Health.Version,
 	})
 	if err != nil {

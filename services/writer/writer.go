@@ -14,12 +14,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lakepulse/lakepulse/pkg/rawstore"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
 // Params are what a writer is made of.
 type Params struct {
 	Config   Config
+	Settings *settings.Live // nil: the Config holds
 	JS       jetstream.JetStream
 	Pool     *pgxpool.Pool
 	Now      func() time.Time
@@ -40,17 +42,18 @@ type Hooks struct {
 
 // Writer stores what the log holds.
 type Writer struct {
-	cfg     Config
-	js      jetstream.JetStream
-	store   *store
-	grave   stream.Grave
-	now     func() time.Time
-	log     *slog.Logger
-	hooks   Hooks
-	version string // of this program
-	metrics *metrics
-	tally   *tally
-	trouble atomic.Pointer[string] // why nothing is stored at present; nil when all is well
+	cfg      Config
+	settings *settings.Live
+	js       jetstream.JetStream
+	store    *store
+	grave    stream.Grave
+	now      func() time.Time
+	log      *slog.Logger
+	hooks    Hooks
+	version  string // of this program
+	metrics  *metrics
+	tally    *tally
+	trouble  atomic.Pointer[string] // why nothing is stored at present; nil when all is well
 
 	messages chan *stream.Message
 	stopping chan struct{}      // closed when Stop begins
@@ -67,7 +70,7 @@ func New(p Params) (*Writer, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Writer{
-		cfg: p.Config, js: p.JS, now: p.Now, log: p.Log, hooks: p.Hooks, version: p.CodeVersion,
+		cfg: p.Config, settings: p.Settings, js: p.JS, now: p.Now, log: p.Log, hooks: p.Hooks, version: p.CodeVersion,
 		store:    &store{Store: rawstore.New(p.Pool, p.Hooks.AfterInsert), pool: p.Pool},
 		grave:    stream.Grave{JS: p.JS, CodeVersion: p.CodeVersion, Now: p.Now},
 		metrics:  newMetrics(p.Registry),
@@ -276,5 +279,5 @@ func (w *Writer) sleep(d time.Duration) bool {
 
 func (w *Writer) prepareDays(ctx context.Context) error {
 	now := w.now()
-	return w.store.EnsureDays(ctx, now.Add(-w.cfg.RawRetention), now.Add(48*time.Hour))
+	return w.store.EnsureDays(ctx, now.Add(-w.settings.RawRetention(w.cfg.RawRetention)), now.Add(48*time.Hour))
 }
