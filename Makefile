@@ -49,7 +49,7 @@ examples/react/dist/index.html: $(shell find examples/react/src web/tracker/src 
 	cd examples/react && npm run build
 
 .PHONY: test
-test: test-go test-web test-python test-e2e ## Run every test: Go, web, Python, and the pages in a real Chromium
+test: test-go test-alerts test-web test-python test-e2e ## Run every test: Go, web, Python, and the pages in a real Chromium
 
 .PHONY: test-go
 test-go: need-go ## Run the Go tests, with the race detector, on real Postgres and NATS
@@ -62,6 +62,12 @@ OLDEST_GO := go1.23.12 # of the apps that import clients/go: its go.mod says so
 test-go-client: need-go ## Run the Go client's tests, and build it with the oldest Go it supports
 	cd clients/go && $(GO) vet ./... && $(GO) test -race -timeout 5m ./...
 	cd clients/go && LAKEPULSE_APP_GO=$(OLDEST_GO) $(GO) test -count=1 -run TestAnApp .
+
+.PHONY: test-alerts
+test-alerts: need-prometheus ## Check the alerts with promtool and fire each of them on made-up series
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool check rules deploy/prometheus/lakepulse.rules.yml
+	promtool test rules deploy/prometheus/lakepulse.test.yml
 
 .PHONY: test-web
 test-web: web/node_modules/.installed web/tracker/node_modules/.installed ## Type-check, lint and unit-test the dashboard and the tracker
@@ -120,6 +126,6 @@ clean: ## Remove what was built (not .lakepulse, where a standalone keeps its da
 	rm -rf bin web/tracker/dist examples/react/dist
 	find web/dist release -mindepth 1 -not -name .gitkeep -delete
 
-.PHONY: need-go need-node need-python need-chromium
-need-go need-node need-python need-chromium:
+.PHONY: need-go need-node need-python need-chromium need-prometheus
+need-go need-node need-python need-chromium need-prometheus:
 	@./scripts/need $(@:need-%=%)

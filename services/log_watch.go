@@ -61,36 +61,15 @@ type watchIn struct {
 
 func watchLog(in watchIn) {
 	w := &logWatch{probe: in.Probe, server: in.Embedded.server, metrics: newLogMetrics(in.Registry), log: in.Log}
-	ctx, cancel := context.WithCancel(context.Background())
-	finished := make(chan struct{})
-	in.Lifecycle.Append(fx.Hook{
-		OnStart: func(context.Context) error {
-			go func() { defer close(finished); w.run(ctx) }()
-			return nil
-		},
-		OnStop: func(context.Context) error { cancel(); <-finished; return nil },
-	})
-}
-
-func (w *logWatch) run(ctx context.Context) {
-	tick := time.NewTicker(watchEvery)
-	defer tick.Stop()
-	for {
-		w.look(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	in.Lifecycle.Append(repeat(watchEvery, w.look))
 }
 
 func (w *logWatch) look(ctx context.Context) {
 	state, err := w.probe.ask(ctx)
-	if ctx.Err() != nil {
-		return
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return // the process stops
 	}
-	w.tell(state, err)
+	w.tell(ctx, state, err)
 	if err != nil {
 		w.failures++
 		w.mend(ctx, err)
@@ -100,7 +79,7 @@ func (w *logWatch) look(ctx context.Context) {
 }
 
 // tell sets the gauges and logs when trouble begins, changes and ends.
-func (w *logWatch) tell(state stream.State, err error) {
+func (w *logWatch) tell(ctx context.Context, state stream.State, err error) {
 	w.metrics.ready.Set(oneIf(err == nil))
 	w.metrics.differs.Set(oneIf(len(state.Differences) > 0))
 	text := ""
@@ -115,13 +94,13 @@ func (w *logWatch) tell(state stream.State, err error) {
 			w.log.Warn("event log: takes no events", "error", text)
 		}
 	}
-	w.progress(err != nil)
+	w.progress(ctx, err != nil)
 }
 
 // progress sets how long the log has waited for a writer. It asks for positions
 // only, so that ingest needs no right to read the log.
-func (w *logWatch) progress(unknown bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+func (w *logWatch) progress(ctx context.Context, unknown bool) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	waiting, stored, err := stream.Unstored(ctx, w.probe.js)
 	if unknown || err != nil {

@@ -6,11 +6,9 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -21,7 +19,6 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/ops"
-	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/retry"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/services/ingest"
@@ -45,7 +42,10 @@ var (
 	keyLog = fx.Module("key log", fx.Provide(connectLog))
 
 	// database: the pool, and the schema in its version.
-	database = fx.Module("database", fx.Provide(openPool), fx.Invoke(shapeDatabase))
+	database = fx.Module("database", fx.Provide(openPool, openProbePool), fx.Invoke(shapeDatabase, watchDatabaseReady))
+
+	// runs: what the database says of the aggregation, whoever does it.
+	runs = fx.Module("aggregation runs", fx.Invoke(watchRuns))
 
 	// identity: who is calling.
 	identity = fx.Module("identity", fx.Provide(newKeys, newAuthenticator))
@@ -105,43 +105,6 @@ func fatal(log *slog.Logger, down fx.Shutdowner) func(error) {
 			log.Error("shutdown not begun", "error", err)
 		}
 	}
-}
-
-func openPool(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn) (*pgxpool.Pool, error) {
-	pool, err := postgres.Open(context.Background(), db.database(cfg))
-	if err != nil {
-		return nil, err
-	}
-	lc.Append(fx.StopHook(pool.Close))
-	return pool, nil
-}
-
-// shapeDatabase migrates the schema, at once if the database is there and in
-// the background until it is.
-func shapeDatabase(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, h *ops.Health, log *slog.Logger) {
-	var shaped atomic.Bool
-	h.Add("database", func(ctx context.Context) error {
-		if err := pool.Ping(ctx); err != nil {
-			return errors.New("the database does not answer")
-		}
-		if !shaped.Load() {
-			return errors.New("the schema is not up to date yet")
-		}
-		return nil
-	})
-	work := func(ctx context.Context) error {
-		if cfg.Migrate {
-			if err := postgres.Migrate(ctx, db.database(cfg)); err != nil {
-				return err
-			}
-		} else if err := postgres.CheckVersion(ctx, pool); err != nil {
-			return err
-		}
-		shaped.Store(true)
-		return nil
-	}
-	// A migration may wait for locks and rewrite a table.
-	lc.Append(untilDone(log, "database: schema", attempts{first: 10 * time.Second, later: 2 * time.Minute}, work))
 }
 
 // attempts says how long each try of a part may take: the first, which delays

@@ -2,81 +2,103 @@ package services_test
 
 import (
 	"encoding/json"
+	"io"
+	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
-	"github.com/lakepulse/lakepulse/services/aggregate"
-	"github.com/lakepulse/lakepulse/services/ingest"
-	"github.com/lakepulse/lakepulse/services/writer"
+	"github.com/lakepulse/lakepulse/services"
 )
 
-// names is a Registerer that keeps the names of what is registered.
-type names map[string]bool
+// series are the label names of each metric that a running process exports.
+type series map[string]map[string]bool
 
-var fqName = regexp.MustCompile(`fqName: "([^"]+)"`)
+var sample = regexp.MustCompile(`^(lakepulse_[a-z_]+)(?:\{(.*)\})? `)
 
-func (n names) Register(c prometheus.Collector) error {
-	descs := make(chan *prometheus.Desc)
-	go func() { c.Describe(descs); close(descs) }()
-	for d := range descs {
-		n[fqName.FindStringSubmatch(d.String())[1]] = true
-	}
-	return nil
-}
-
-func (n names) MustRegister(all ...prometheus.Collector) {
-	for _, c := range all {
-		_ = n.Register(c) // never fails
-	}
-}
-
-func (n names) Unregister(prometheus.Collector) bool { return false }
-
-// exported returns the names of every metric the roles export.
-func exported(t *testing.T) names {
+// exported starts every role in one process, with real NATS and Postgres, and
+// returns what it exports before anything happens: an alert on the first event of
+// its kind needs a series from the start.
+func exported(t *testing.T) series {
 	t.Helper()
-	n := names{}
-	httpapi.NewHandler(httpapi.HandlerParams{Log: testkit.Logger(t), Registry: n})
-	_, err := ingest.New(ingest.Params{Config: ingest.DefaultConfig(), Now: time.Now, Log: testkit.Logger(t), Registry: n})
+	cfg := outside(t, testkit.NATS(t).URL(), testkit.Database(t))
+	run(t, services.All, cfg)
+	await(t, cfg, "/ready", ready)
+	await(t, cfg, "/api/v1/metrics/usage", ready) // durations are exported by route once one is asked
+	response, err := http.Get("http://" + cfg.OpsListen + "/metrics")
 	require.NoError(t, err)
-	_, err = writer.New(writer.Params{Config: writer.DefaultConfig(), Now: time.Now, Log: testkit.Logger(t), Registry: n})
+	text, err := io.ReadAll(response.Body)
 	require.NoError(t, err)
-	_, err = aggregate.New(aggregate.Params{Config: aggregate.DefaultConfig(), Now: time.Now, Log: testkit.Logger(t), Registry: n})
-	require.NoError(t, err)
-	return n
+	require.NoError(t, response.Body.Close())
+	found := series{}
+	for line := range strings.SplitSeq(string(text), "\n") {
+		match := sample.FindStringSubmatch(line)
+		if match == nil {
+			continue
+		}
+		labels := found[match[1]]
+		if labels == nil {
+			labels = map[string]bool{}
+			found[match[1]] = labels
+		}
+		for _, pair := range regexp.MustCompile(`([a-z_]+)="([^"]*)"`).FindAllStringSubmatch(match[2], -1) {
+			labels[pair[1]] = true
+			labels[pair[0]] = true
+		}
+	}
+	return found
 }
 
-var metricName = regexp.MustCompile(`lakepulse_[a-z_]+`)
+var (
+	metricName = regexp.MustCompile(`(lakepulse_[a-z_]+)(?:\{([^}]*)\})?`)
+	grouped    = regexp.MustCompile(`by \(([a-z_, ]+)\) \(.*?(lakepulse_[a-z_]+)`)
+	matcher    = regexp.MustCompile(`([a-z_]+)(=~?)"([^"]*)"`)
+	byScrape   = []string{"job", "instance"}                   // labels that Prometheus adds
+	later      = map[string]bool{"lakepulse_table_rows": true} // exported with the first count of rows
+)
 
-func requireExported(t *testing.T, n names, expr string) {
+// requireExported fails unless every metric and label of an expression is exported.
+func requireExported(t *testing.T, n series, expr string) {
 	t.Helper()
-	found := metricName.FindAllString(expr, -1)
-	require.NotEmpty(t, found, expr)
-	for _, name := range found {
-		base := name
-		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
-			if !n[base] {
-				base = strings.TrimSuffix(name, suffix)
+	for _, found := range metricName.FindAllStringSubmatch(expr, -1) {
+		if later[found[1]] {
+			continue
+		}
+		require.Contains(t, n, found[1], "not exported (in %s)", expr)
+		for _, m := range matcher.FindAllStringSubmatch(found[2], -1) {
+			if slices.Contains(byScrape, m[1]) {
+				continue
+			}
+			for value := range strings.SplitSeq(m[3], "|") {
+				require.Contains(t, n[found[1]], m[1]+`="`+value+`"`, "no such series (in %s)", expr)
 			}
 		}
-		require.True(t, n[base], "%s is not exported (in %s)", name, expr)
+	}
+	for _, found := range grouped.FindAllStringSubmatch(expr, -1) {
+		for label := range strings.SplitSeq(found[1], ",") {
+			if label = strings.TrimSpace(label); !later[found[2]] && !slices.Contains(byScrape, label) {
+				require.Contains(t, n[found[2]], label, "no such label of %s (in %s)", found[2], expr)
+			}
+		}
 	}
 }
 
-// TestAlerts holds the alerts against the metrics there are and the runbooks
-// against the alerts.
-func TestAlerts(t *testing.T) {
+// TestObservability holds alerts and dashboard against the metrics of a running
+// process, and the runbooks against the alerts.
+func TestObservability(t *testing.T) {
 	t.Parallel()
 	n := exported(t)
+	t.Run("alerts", func(t *testing.T) { requireAlerts(t, n) })
+	t.Run("dashboard", func(t *testing.T) { requireDashboard(t, n) })
+}
+
+func requireAlerts(t *testing.T, n series) {
 	data, err := os.ReadFile("../deploy/prometheus/lakepulse.rules.yml")
 	require.NoError(t, err)
 	var file struct {
@@ -100,9 +122,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-func TestGrafanaDashboard(t *testing.T) {
-	t.Parallel()
-	n := exported(t)
+func requireDashboard(t *testing.T, n series) {
 	data, err := os.ReadFile("../deploy/grafana/lakepulse.json")
 	require.NoError(t, err)
 	var file struct {

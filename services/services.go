@@ -38,10 +38,10 @@ const (
 var targets = map[Target][]fx.Option{
 	Ingest:     {operations, eventLog, settingsFromLog, identity, ingest.Module, ownMetrics, web},
 	Writer:     {operations, eventLog, database, settingsFromDatabase, writer.Module, web},
-	Query:      {operations, keyLog, database, settingsFromDatabase, identity, query.Module, admin.Module, dashboard, ownMetrics, web},
-	Aggregate:  {operations, keyLog, database, settingsFromDatabase, identity, aggregate.Module, web},
-	All:        {logInside, operations, eventLog, database, settingsFromDatabase, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
-	Standalone: {logInside, databaseInside, operations, eventLog, database, settingsFromDatabase, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
+	Query:      {operations, keyLog, database, settingsFromDatabase, runs, identity, query.Module, admin.Module, dashboard, ownMetrics, web},
+	Aggregate:  {operations, keyLog, database, settingsFromDatabase, runs, identity, aggregate.Module, web},
+	All:        {logInside, operations, eventLog, database, settingsFromDatabase, runs, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
+	Standalone: {logInside, databaseInside, operations, eventLog, database, settingsFromDatabase, runs, identity, writer.Module, ingest.Module, query.Module, admin.Module, aggregate.Module, dashboard, ownMetrics, web},
 }
 
 // Targets lists the targets by name.

@@ -35,6 +35,16 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		tables: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "lakepulse_table_rows",
 			Help: "Rows of a table."}, []string{"table"}),
 	}
+	// A counter that is born with its first value has no increase: the alert on the
+	// first failed run would stay silent.
+	for _, kind := range []Kind{Rollup, Retention} {
+		for _, status := range []Status{Done, Partial, Failed} {
+			m.runs.WithLabelValues(string(kind), string(status))
+		}
+	}
+	for _, result := range []string{"done", "failed"} {
+		m.hours.WithLabelValues(result)
+	}
 	if reg != nil {
 		reg.MustRegister(m.runs, m.hours, m.seconds, m.rows, m.deleted, m.clashes, m.line, m.held, m.tables)
 	}

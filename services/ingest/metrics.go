@@ -1,6 +1,11 @@
 package ingest
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/event/fields"
+)
 
 type metrics struct {
 	accepted     *prometheus.CounterVec
@@ -9,6 +14,22 @@ type metrics struct {
 	unavailable  prometheus.Counter
 	ignoredSpans prometheus.Counter
 	publish      prometheus.Histogram
+}
+
+// refusable returns the fields for which an event of a kind can be refused.
+func refusable(kind event.Kind) []string {
+	names := []string{"event"} // it is no JSON object
+	for _, k := range fields.Kinds {
+		if k.Name != string(kind) {
+			continue
+		}
+		for _, f := range k.Fields {
+			if !f.ByIngest {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	return names
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -32,6 +53,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "lakepulse_ingest_publish_duration_seconds", Help: "Time until the log had a request's events.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
 		}),
+	}
+	// A counter that is born with its first value has no increase: the alert on the
+	// first dropped event would stay silent.
+	for _, kind := range event.Kinds() {
+		m.accepted.WithLabelValues(string(kind))
+		m.dropped.WithLabelValues(string(kind))
+		for _, field := range refusable(kind) {
+			m.refused.WithLabelValues(string(kind), field)
+		}
 	}
 	if reg != nil {
 		reg.MustRegister(m.accepted, m.refused, m.dropped, m.unavailable, m.ignoredSpans, m.publish)

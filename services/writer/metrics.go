@@ -1,6 +1,7 @@
 package writer
 
 import (
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,8 +28,8 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		summarised:  counter("summarised_events_total", "Events below the purge line: they stand in the aggregates."),
 		dead:        counter("dead_events_total", "Events moved to the dead letters."),
 		redelivered: counter("redelivered_messages_total", "Messages that were delivered before."),
-		lagMessages: gauge("lag_messages", "Messages of the log that are not stored yet."),
-		lagSeconds:  gauge("lag_seconds", "Age of the oldest message of the log that is not stored yet."),
+		lagMessages: gauge("lag_messages", "Messages of the log that are not stored yet; NaN while unknown."),
+		lagSeconds:  gauge("lag_seconds", "Age of the oldest message of the log that is not stored yet; NaN while unknown."),
 		outage:      gauge("database_outage", "1 while the database does not store."),
 		deadLetters: gauge("dead_letters", "Messages in the dead-letter stream."),
 		rows: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -39,11 +40,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5, 30, 120},
 		}),
 	}
+	m.lagUnknown()
 	if reg != nil {
 		reg.MustRegister(m.stored, m.duplicate, m.summarised, m.dead, m.redelivered, m.lagMessages, m.lagSeconds,
 			m.outage, m.deadLetters, m.rows, m.seconds)
 	}
 	return m
+}
+
+// lagUnknown is told while the log cannot be asked: 0 would read as healthy.
+func (m *metrics) lagUnknown() {
+	m.lagMessages.Set(math.NaN())
+	m.lagSeconds.Set(math.NaN())
 }
 
 func (m *metrics) observe(out rawstore.Outcome, rows int, took time.Duration) {

@@ -3,6 +3,7 @@ package writer
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"sync"
 	"time"
 
@@ -96,6 +97,7 @@ func soleApp(r rawstore.Rows) (app string, kind event.Kind) {
 func (w *Writer) recordPosition(ctx context.Context) error {
 	p, err := stream.ReadPosition(ctx, w.js, w.now)
 	if err != nil {
+		w.metrics.lagUnknown()
 		return err
 	}
 	w.tally.mu.Lock()
@@ -123,6 +125,8 @@ func (w *Writer) recordStatus(ctx context.Context) error {
 		s.DeadLetters = letters.Count
 		w.metrics.deadLetters.Set(float64(letters.Count))
 		err = w.store.putDeadLetters(ctx, letters)
+	} else {
+		w.metrics.deadLetters.Set(math.NaN())
 	}
 	if err == nil {
 		err = w.store.putStatus(ctx, s)
