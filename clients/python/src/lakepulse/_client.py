@@ -12,9 +12,10 @@ import weakref
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ._callbacks import callback_name
 from ._current import CURRENT
 from ._ending import close_at_exit
-from ._endpoints import USAGE_EVENTS_PATH, Exclusions, PathNames, clean_template
+from ._endpoints import MAX_ENDPOINT, USAGE_EVENTS_PATH, Exclusions, PathNames, clean_template
 from ._ids import instance_name
 from ._journal import Journal
 from ._lane import Event, Lane
@@ -137,6 +138,12 @@ class Client:
         if not routed and (200 <= status <= 299 or self.path_names.knows(path)):
             return self.path_names.name(path)
         return self.unmatched_names.name(path)
+
+    def name_callback(self, endpoint: str, output: str, status: int) -> str:
+        """Name a Dash callback by its endpoint and output; by the endpoint alone once there are too many."""
+        name = f"{endpoint}/{callback_name(output)}"[:MAX_ENDPOINT]
+        real = 200 <= status <= 299 or self.path_names.has(name)
+        return (self.path_names if real else self.unmatched_names).bounded(name, endpoint)
 
     def _set_up_process(self) -> None:
         self._origin = Origin(self.options.app_name, self.options.app_version, instance_name(self.options.instance))

@@ -90,14 +90,21 @@ class PathNames:
 
     def name(self, path: str) -> str:
         """Return the name for a path: itself, reduced, or ``{other}`` once there are too many."""
-        name = reduce_path(path)
+        return self.bounded(reduce_path(path), OTHER)
+
+    def bounded(self, name: str, otherwise: str) -> str:
+        """Return a name that is given already or has a place, else ``otherwise``."""
         if name in self._seen:
             return name
         with self._lock:
             if len(self._seen) >= self._limit and name not in self._seen:
-                return OTHER
+                return otherwise
             self._seen.add(name)
         return name
+
+    def has(self, name: str) -> bool:
+        """Report whether a name is one of those given already."""
+        return name in self._seen
 
     def knows(self, path: str) -> bool:
         """Report whether the name of a path is one of those given already."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Awaitable, Callable, Dict, List, MutableMapping, Optional, Tuple
 
+from ._callbacks import MOST_READ, UPDATE_PATH, output_in
 from ._client import CLIENT_DISCONNECTED, Client, Exchange
 from ._current import CURRENT
 from ._endpoints import clean_template
@@ -50,7 +51,7 @@ def _path(scope: Scope) -> str:
 class _Request(Exchange):
     """One HTTP request of an ASGI app."""
 
-    __slots__ = ("scope", "raw_path", "receive", "gone", "ended", "user_callback", "_promised", "_sent")
+    __slots__ = ("scope", "raw_path", "receive", "gone", "ended", "user_callback", "_promised", "_sent", "_read")
 
     def __init__(self, client: Client, scope: Scope, receive: Receive, user_callback: Optional[UserCallback]) -> None:
         super().__init__(client)
@@ -62,6 +63,8 @@ class _Request(Exchange):
         self.user_callback = user_callback
         self._promised: Optional[int] = None
         self._sent = 0
+        # Dash names the callback in the body.
+        self._read: Optional[bytearray] = bytearray() if self.raw_path.endswith(UPDATE_PATH) else None
 
     def method(self) -> str:
         return str(self.scope.get("method", "GET"))
@@ -71,7 +74,9 @@ class _Request(Exchange):
             return self.route
         template = template_of(self.scope, self.raw_path)
         if template is not None:
-            return clean_template(template)
+            endpoint = clean_template(template)
+            output = None if self._read is None else output_in(bytes(self._read))
+            return endpoint if output is None else self.client.name_callback(endpoint, output, self.status)
         path = path_within(self.raw_path, root_before_routing(self.scope))
         return self.client.name_path(path, self.status, routed=router_of(self.scope) is not None)
 
@@ -89,6 +94,8 @@ class _Request(Exchange):
         message = await self.receive()
         if message["type"] == "http.disconnect" and not self.ended:
             self.gone = True
+        if self._read is not None and len(self._read) < MOST_READ:
+            self._read += message.get("body", b"")[:MOST_READ]
         return message
 
     def start_response(self, message: Message) -> None:

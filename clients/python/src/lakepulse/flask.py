@@ -1,4 +1,4 @@
-"""Flask (and Dash, by its ``server``): one line, with exceptions by name and users by Flask's request.
+"""Flask: one line, with exceptions by name and users by Flask's request.
 
     init_flask(app, url="http://127.0.0.1:8080", app_name="orders")
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Callable, Optional
 
 from ._client import Client
-from .wsgi import ERROR_KEY, RULE_KEY, USER_KEY, Environ, LakepulseWSGIMiddleware
+from .wsgi import ERROR_KEY, RULE_KEY, USER_KEY, Environ, LakepulseWSGIMiddleware, learn_output
 
 
 def init_flask(
@@ -35,6 +35,7 @@ def init_flask(
 
         if request.url_rule is not None:
             request.environ[RULE_KEY] = request.url_rule.rule
+            learn_output(request.environ, request.url_rule.rule, request)
         if error is not None:
             request.environ[ERROR_KEY] = type(error).__name__
         if user_id is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
+from ._callbacks import UPDATE_PATH
 from ._client import CLIENT_DISCONNECTED, Client, Exchange
 from ._current import CURRENT
 from ._endpoints import clean_template
@@ -24,6 +25,7 @@ ERROR_KEY = "lakepulse.error_type"
 RULE_KEY = "lakepulse.rule"
 USER_KEY = "lakepulse.user_id"
 ROUTED_KEY = "lakepulse.routed"
+OUTPUT_KEY = "lakepulse.dash_output"
 
 _BODY_LESS = (204, 304)
 _STREAM = "text/event-stream"
@@ -53,6 +55,15 @@ def _headers(environ: Environ) -> Dict[str, str]:
     return {name: _decoded(environ[key]) for key, name in _ENVIRON_NAMES if environ.get(key)}
 
 
+def learn_output(environ: Environ, rule: str, request: Any) -> None:
+    """Keep which of Dash's callbacks was asked. Dash has read the body by now, and Flask keeps what it read."""
+    if rule.endswith(UPDATE_PATH) and OUTPUT_KEY not in environ:
+        body = request.get_json(silent=True)
+        output = body.get("output") if isinstance(body, dict) else None
+        if isinstance(output, str):
+            environ[OUTPUT_KEY] = output
+
+
 class _Request(Exchange):
     """One HTTP request of a WSGI app."""
 
@@ -78,7 +89,9 @@ class _Request(Exchange):
         if isinstance(rule, str):
             script: str = self.environ.get("SCRIPT_NAME", "")
             mounted_at = script[len(self.script) :] if script.startswith(self.script) else ""
-            return clean_template(_decoded(mounted_at) + rule)
+            endpoint = clean_template(_decoded(mounted_at) + rule)
+            output = self.environ.get(OUTPUT_KEY)
+            return endpoint if output is None else self.client.name_callback(endpoint, output, self.status)
         return self.client.name_path(self.path, self.status, routed=ROUTED_KEY in self.environ)
 
     def learn_rule(self) -> None:
@@ -89,6 +102,7 @@ class _Request(Exchange):
         rule = getattr(getattr(request, "url_rule", None), "rule", None)
         if rule is not None:
             self.environ[RULE_KEY] = rule
+            learn_output(self.environ, rule, request)
 
     def identity(self) -> Identity:
         identity = identity_from(_headers(self.environ), self.client.options.trust_forwarded is True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+from types import SimpleNamespace
 from typing import Any, Dict, List, Optional
 
 from flask import Flask, request, session
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from lakepulse import LakepulseWSGIMiddleware, init_flask
+from lakepulse import LakepulseWSGIMiddleware, init_dash, init_flask, set_route, set_user
 
 from ..fake_ingest import WAIT
 from ..unit.ingest_case import IngestCase
@@ -98,6 +99,45 @@ class Recording(Case):
         event = self.stored(1)[0]
         self.assertEqual((event["endpoint"], event["status_code"]), ("/endless", 499))
         self.assertEqual(event["error_type"], "ClientDisconnected")
+
+
+class DashCallbacks(Case):
+    """Dash's route on Flask: it parses the body with Flask, as Dash does."""
+
+    def test_callbacks_are_named_by_their_outputs_and_can_say_more(self) -> None:
+        server = Flask("dash")
+
+        @server.post("/dashboard/_dash-update-component")
+        def update() -> Any:
+            body = request.get_json()
+            if body["output"] == "broken.children":
+                raise ZeroDivisionError
+            if body["output"] == "named.children":
+                set_route("/sales/by-region")
+                set_user("callback@example.com")
+            return "", 204 if body["output"] == "same.children" else 200
+
+        server.logger.disabled = True
+        init_dash(SimpleNamespace(server=server), self.client(flush_interval=0.02))
+        site = self.serve(server)
+        path = "/dashboard/_dash-update-component"
+        for n, (output, endpoint, status) in enumerate(
+            (
+                ("graph.figure", f"{path}/graph.figure", 200),
+                ("..a.value...b.value..", f"{path}/a.value,b.value", 200),
+                ("same.children", f"{path}/same.children", 204),
+                ("broken.children", f"{path}/broken.children", 500),
+                ("named.children", "/sales/by-region", 200),
+            ),
+            1,
+        ):
+            with self.subTest(output):
+                site.ask("POST", path, json.dumps({"output": output}).encode(), {"Content-Type": "application/json"})
+                event = self.stored(n)[-1]
+                self.assertEqual((event["endpoint"], event["status_code"]), (endpoint, status))
+        self.assertEqual(self.stored(5)[-1]["user_id"], "callback@example.com")
+        site.ask("POST", path, b"no JSON", {"Content-Type": "application/json"})
+        self.assertEqual(self.stored(6)[-1]["endpoint"], path)
 
 
 class Users(Case):
