@@ -75,8 +75,12 @@ test-web: web/node_modules/.installed web/tracker/node_modules/.installed ## Typ
 	cd web/tracker && npm run typecheck && npm test && npm run build
 
 .PHONY: test-python
-test-python: need-python ## Run the Python client's unit tests (standard library only)
-	./clients/python/run-tests unit
+test-python: need-python need-python-frameworks ## Run the Python client's tests: by itself, packed, and with FastAPI, Flask, uvicorn and gunicorn
+	./clients/python/run-tests all
+
+.PHONY: packages-python
+packages-python: need-python ## Build the Python client's wheel and source distribution, in release/packages/
+	./clients/python/build-packages release/packages $(if $(PYTHON_VERSION),--version $(PYTHON_VERSION))
 
 .PHONY: test-e2e
 test-e2e: bin/lakepulse web/system/node_modules/.installed examples/react/dist/index.html need-chromium ## Drive the real pages of the real binary in Chromium
@@ -126,6 +130,6 @@ clean: ## Remove what was built (not .lakepulse, where a standalone keeps its da
 	rm -rf bin web/tracker/dist examples/react/dist
 	find web/dist release -mindepth 1 -not -name .gitkeep -delete
 
-.PHONY: need-go need-node need-python need-chromium need-prometheus
-need-go need-node need-python need-chromium need-prometheus:
+.PHONY: need-go need-node need-python need-python-frameworks need-chromium need-prometheus
+need-go need-node need-python need-python-frameworks need-chromium need-prometheus:
 	@./scripts/need $(@:need-%=%)

@@ -21,10 +21,12 @@ from ._journal import Journal
 from ._lane import Event, Lane
 from ._options import Options, options_from
 from ._record import (
+    MAX_TEXT,
     Identity,
     Record,
     Sender as Origin,
     UsageRecord,
+    identifier,
     method_name,
     performance_event,
     text,
@@ -40,6 +42,7 @@ CLIENT_DISCONNECTED = "ClientDisconnected"
 
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_.]{0,99}")
 _MAX_METADATA = 8 << 10
+_MAX_DEPTH = 32
 _UNMATCHED_NAMES = 50
 _LAST_MOMENT = 1 << 33  # Unix seconds; datetime has a limit too
 
@@ -196,7 +199,7 @@ class Client:
         if not (math.isfinite(response_time_ms) and 0 <= started_at < _LAST_MOMENT):
             self.throttle.warn("record", "a record was left out: %r ms at %r", response_time_ms, started_at)
             return
-        identity = Identity(*map(text, (user_id, session_id, interaction_id, trace_id, correlation_id)))
+        identity = Identity(*map(identifier, (user_id, session_id, interaction_id, trace_id, correlation_id)))
         self._put(started_at, clean_template(endpoint), method, status_code, response_time_ms, error_type, identity)
 
     def _claim(self, exchange: Exchange) -> bool:
@@ -212,13 +215,13 @@ class Client:
         now = time.perf_counter()
         for exchange in self._in_flight.copy():
             elapsed = now - exchange.started
-            if elapsed >= self.options.timeout_threshold and self._claim(exchange):
+            if elapsed > self.options.timeout_threshold and self._claim(exchange):
                 self._record(exchange, elapsed)
 
     def _record(self, exchange: Exchange, elapsed: float) -> None:
         try:
             status, error_type = exchange.status, exchange.error_type
-            if elapsed >= self.options.timeout_threshold:
+            if elapsed > self.options.timeout_threshold:
                 status, error_type = 504, TIMEOUT
             self._put(
                 exchange.started_at,
@@ -282,22 +285,24 @@ class Client:
         if not self.enabled:
             return False
         identity = self._current_identity()
-        user_id = user_id or identity.user_id
-        problem = _usage_problem(user_id, event_type, metadata)
+        fields = {
+            "event_type": event_type,
+            "user_id": user_id or identity.user_id,
+            "page_name": page_name,
+            "element_id": element_id,
+            "success": None if success is None else bool(success),
+            "metadata": metadata,
+            "session_id": session_id or identity.session_id,
+            "interaction_id": interaction_id or identity.interaction_id,
+        }
+        problem = usage_problem(fields)
         if problem:
             self.throttle.warn("track", "event not sent: %s", problem)
             return False
-        fields = {
-            "event_type": event_type,
-            "user_id": text(user_id),
-            "page_name": text(page_name),
-            "element_id": text(element_id),
-            "success": None if success is None else bool(success),
-            # A copy: the app may go on changing its own.
-            "metadata": None if metadata is None else json.loads(json.dumps(dict(metadata))),
-            "session_id": text(session_id or identity.session_id),
-            "interaction_id": text(interaction_id or identity.interaction_id),
-        }
+        for name in ("user_id", "page_name", "element_id", "session_id", "interaction_id"):
+            fields[name] = text(fields[name])
+        # A copy: the app may go on changing its own.
+        fields["metadata"] = None if metadata is None else json.loads(json.dumps(dict(metadata)))
         self._queue(self._usage, UsageRecord(self.options.clock(), fields))
         return True
 
@@ -401,15 +406,43 @@ class Client:
         return usage_event(record, self._origin, clock_offset)
 
 
-def _usage_problem(user_id: object, event_type: object, metadata: Optional[Mapping[str, Any]]) -> Optional[str]:
-    if not text(user_id):
-        return "user_id is required"
+def usage_problem(fields: Mapping[str, Any]) -> Optional[str]:
+    """Return which field of a usage event breaks which rule, as ``field: rule``; None when ingest would take it."""
+    event_type = fields["event_type"]
     if not isinstance(event_type, str) or not _EVENT_TYPE.fullmatch(event_type):
-        return "event_type must match ^[a-z][a-z0-9_.]{0,99}$"
+        return "event_type: must match ^[a-z][a-z0-9_.]{0,99}$"
+    if not fields["user_id"]:
+        return "user_id: is required"
+    for name in ("user_id", "page_name", "element_id", "session_id", "interaction_id"):
+        value = str(fields[name] or "")
+        if len(value) > MAX_TEXT:
+            return f"{name}: must be at most {MAX_TEXT} characters"
+        if "\x00" in value:
+            return f"{name}: must not contain NUL"
+    return _metadata_problem(fields["metadata"])
+
+
+def _metadata_problem(metadata: Optional[Mapping[str, Any]]) -> Optional[str]:
     if metadata is None:
         return None
     try:
-        size = len(json.dumps(dict(metadata), allow_nan=False, separators=(",", ":")))
+        encoded = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        size = len(encoded.encode("utf-8"))
     except (TypeError, ValueError, RecursionError) as error:
-        return f"metadata is no JSON object: {error}"
-    return "metadata must be at most 8 KiB of JSON" if size > _MAX_METADATA else None
+        return f"metadata: is no JSON object: {error}"
+    if size > _MAX_METADATA:
+        return "metadata: must be at most 8 KiB of JSON"
+    # An escaped backslash before "u0000" is no NUL, so backslashes are taken away in pairs first.
+    if "\\u0000" in encoded.replace("\\\\", ""):
+        return "metadata: must not contain NUL"
+    if _depth(json.loads(encoded)) > _MAX_DEPTH:
+        return f"metadata: must be at most {_MAX_DEPTH} levels deep"
+    return None
+
+
+def _depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(_depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(_depth, value), default=0)
+    return 0

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Mapping, Optional
 
 from ._endpoints import clean_template
-from ._record import text
+from ._record import identifier
 
 if TYPE_CHECKING:
     from ._client import Exchange
@@ -32,13 +32,13 @@ def set_route(template: str) -> None:
 
 
 def set_user(user_id: Optional[str]) -> None:
-    """Name the user of the request under way (at most 255 characters), None for nobody.
+    """Name the user of the request under way, None for nobody. A name of over 255 characters names nobody.
 
     It goes before the headers and before the ``user_id`` callback. Outside a measured request nothing happens.
     """
     exchange = CURRENT.get()
     if exchange is not None:
-        exchange.set_user(text(user_id))
+        exchange.set_user(identifier(user_id))
 
 
 def track(

@@ -6,7 +6,6 @@ path is reduced (numbers, UUIDs, hex and tokens become ``{id}``) and the number 
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import threading
 from typing import Iterable, List, Pattern, Set
@@ -25,9 +24,9 @@ _EXCLUDED_PATHS = frozenset(
 )
 _EXCLUDED_PREFIXES = ("/internal/", "/admin/system/")
 
-# <int:item_id> (Flask), {item_id:int} (Starlette) and {item_id} all become {item_id}.
-_FLASK_PARAMETER = re.compile(r"<(?:[^<>:]*:)?([^<>]+)>")
-_STARLETTE_CONVERTER = re.compile(r"\{([^{}:]+):[^{}]*\}")
+# <int:item_id> (Flask), {item_id:int} (Starlette) and {item_id} all become {item_id}. A converter may hold braces.
+_FLASK_PARAMETER = re.compile(r"<(?:[^<>]*:)?([^<>:]+)>")
+_BRACES_CONVERTER = re.compile(r"\{([^{}:]+):(?:[^{}]|\{[^{}]*\})*\}")
 
 _MAX_SEGMENTS = 12
 _VARIABLE = re.compile(
@@ -47,7 +46,7 @@ def clean_template(template: str) -> str:
     if "<" in template:
         template = _FLASK_PARAMETER.sub(r"{\1}", template)
     if ":" in template:
-        template = _STARLETTE_CONVERTER.sub(r"{\1}", template)
+        template = _BRACES_CONVERTER.sub(r"{\1}", template)
     return template[:MAX_ENDPOINT] or "/"
 
 
@@ -60,19 +59,24 @@ def reduce_path(path: str) -> str:
     return reduced[:MAX_ENDPOINT] or "/"
 
 
+def _glob(pattern: str) -> Pattern[str]:
+    """Compile a pattern in which ``*`` stands for any characters and every other character for itself."""
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))) + r"\Z", re.DOTALL)
+
+
 class Exclusions:
     """The requests that are not recorded."""
 
     def __init__(self, patterns: Iterable[ExcludePattern] = ()) -> None:
         self._patterns: List[Pattern[str]] = [
-            re.compile(fnmatch.translate(p)) if isinstance(p, str) else p for p in patterns
+            _glob(pattern) if isinstance(pattern, str) else pattern for pattern in patterns
         ]
 
     def excludes(self, path: str) -> bool:
         """Report whether requests to path stay out of the records."""
         if path in _EXCLUDED_PATHS or path.startswith(_EXCLUDED_PREFIXES):
             return True
-        if path.endswith("/") and path.rstrip("/") in _EXCLUDED_PATHS:
+        if path.endswith("/") and path[:-1] in _EXCLUDED_PATHS:
             return True
         for pattern in self._patterns:
             if pattern.match(path):

@@ -7,18 +7,16 @@ States of an event: waiting (no id yet) -> in a batch (id and timestamp fixed) -
 from __future__ import annotations
 
 import json
-import random
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional
 
+from ._backoff import pause
+
 Event = Dict[str, Any]
 
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
-_LONGEST_RETRY_AFTER = 300.0
 _AT_ONE_GO = 16
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
@@ -42,7 +40,7 @@ class Batch:
     events: List[Event]
     clock_offset: float
     dropped: int = 0
-    """Drops this batch reports; it keeps the number so that a retry says the same."""
+    """Drops this batch reports: all that no accepted batch has reported yet."""
     refusals: int = 0
     restamped: bool = False
 
@@ -53,10 +51,10 @@ class Batch:
         return f'{{"events":[{events}]{dropped}}}'.encode("ascii")
 
     def halves(self) -> "List[Batch]":
-        """Split the batch; the first half keeps the report of drops."""
+        """Split the batch."""
         middle = len(self.events) // 2
-        first = Batch(self.events[:middle], self.clock_offset, self.dropped, self.refusals, self.restamped)
-        return [first, Batch(self.events[middle:], self.clock_offset, 0, self.refusals, self.restamped)]
+        parts = self.events[:middle], self.events[middle:]
+        return [Batch(events, self.clock_offset, 0, self.refusals, self.restamped) for events in parts]
 
 
 class Lane:
@@ -136,6 +134,7 @@ class Lane:
         """Return the batch to send: the one already tried first, so that order and ids stay."""
         with self._lock:
             if self._batches:
+                self._batches[0].dropped = self._unreported
                 return self._batches[0]
             taken = [self._queue.popleft() for _ in range(min(self._batch_size, len(self._queue)))]
             self._being_made = len(taken)
@@ -199,14 +198,10 @@ class Lane:
                 self._batches.appendleft(batch)
 
     def put_off(self, now: float, retry_after: Optional[float]) -> None:
-        """Try no sooner than Retry-After says, else after a pause that doubles; jitter keeps a fleet from marching."""
+        """Try again after a pause; ``now`` is the monotonic clock."""
         self.retries += 1
-        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(self._failures, 10))
         self._failures += 1
-        if retry_after is not None:
-            self.retry_at = now + min(retry_after, _LONGEST_RETRY_AFTER) * random.uniform(1.0, 1.2)
-        else:
-            self.retry_at = now + pause * random.uniform(0.5, 1.0)
+        self.retry_at = now + pause(self._failures, retry_after)
 
     def close(self) -> int:
         """Take nothing more, drop what is left and return how many events that cost."""

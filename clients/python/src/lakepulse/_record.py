@@ -53,6 +53,13 @@ def text(value: object) -> Optional[str]:
     return found.encode("utf-8", "replace").decode("utf-8") or None
 
 
+def identifier(value: object) -> Optional[str]:
+    """Bring an id into a text the store takes, None for one of more than 255 characters: cut, it would be another's."""
+    if value is None or len(str(value)) > MAX_TEXT:
+        return None
+    return text(value)
+
+
 def identity_from(headers: Mapping[str, str], trust_forwarded: bool) -> Identity:
     """Read the identity from headers with lower-case names; the user only where the forwarded headers are trusted."""
     get = headers.get
@@ -60,10 +67,10 @@ def identity_from(headers: Mapping[str, str], trust_forwarded: bool) -> Identity
     match = _TRACEPARENT.fullmatch(trace.strip()) if trace else None
     return Identity(
         user_id=signed_in_user(headers, trust_forwarded),
-        session_id=text(get("x-lakepulse-session-id")),
-        interaction_id=text(get("x-lakepulse-interaction-id")),
+        session_id=identifier(get("x-lakepulse-session-id")),
+        interaction_id=identifier(get("x-lakepulse-interaction-id")),
         trace_id=match.group(1) if match else None,
-        correlation_id=text(get("x-correlation-id") or get("x-request-id")),
+        correlation_id=identifier(get("x-correlation-id") or get("x-request-id")),
     )
 
 
@@ -74,7 +81,7 @@ def signed_in_user(headers: Mapping[str, str], trust_forwarded: bool) -> Optiona
     """
     if not trust_forwarded:
         return None
-    return text(headers.get("x-forwarded-email")) or text(headers.get("x-forwarded-user"))
+    return identifier(headers.get("x-forwarded-email")) or identifier(headers.get("x-forwarded-user"))
 
 
 # The headers that identity_from reads; middleware collects only these.

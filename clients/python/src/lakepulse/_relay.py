@@ -10,11 +10,13 @@ ingest does not answer, the breaker answers 503 at once: a page's batches must n
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, NoReturn, Optional
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from ._answers import retry_after
 from ._client import Client
 from ._endpoints import USAGE_COUNT_PATH, USAGE_EVENTS_PATH
 from ._record import text
@@ -22,8 +24,21 @@ from ._transport import Answer, Unreachable
 
 MAX_BODY = 1 << 20
 MAX_EVENTS = 1000
+_MOST_DROPPED = 10**12
 _MAX_QUERY = 4096
 _PASSED_ON = frozenset((200, 202, 400, 413, 429, 503))
+
+# The codes of the relay's own refusals, which are the server's (clients/spec/errors.json).
+ERRORS = {
+    "invalid_request": 400,
+    "unauthenticated": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "payload_too_large": 413,
+    "unsupported_media": 415,
+    "service_unavailable": 503,
+}
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 
@@ -54,9 +69,9 @@ class Refusal(Exception):
     allow = ""
     """The method that the path takes, for a 405."""
 
-    def __init__(self, status: int, error: str, message: str, retry_after: Optional[int] = None, **more: Any) -> None:
+    def __init__(self, error: str, message: str, retry_after: Optional[int] = None, **more: Any) -> None:
         super().__init__(message)
-        self.status = status
+        self.status = status = ERRORS[error]
         self.retry_after = retry_after
         self.body = {"error": error, "message": message, "status_code": status, **more}
 
@@ -112,20 +127,20 @@ class Relay:
     def check(self, asked: Asked) -> None:
         """Raise :class:`Refusal` where the answer does not depend on the body, so that none is read in vain."""
         if not asked.path:
-            raise Refusal(404, "not_found", "There is no such path here")
+            raise Refusal("not_found", "There is no such path here")
         allowed = "POST" if asked.path == USAGE_EVENTS_PATH else "GET"
         if asked.method != allowed:
-            refusal = Refusal(405, "method_not_allowed", f"Use {allowed}")
+            refusal = Refusal("method_not_allowed", f"Use {allowed}")
             refusal.allow = allowed
             raise refusal
         if not self._client.enabled:
             raise unavailable("No collector is configured: set url= or LAKEPULSE_URL", 60)
         if asked.method == "POST" and not from_own_page(asked.headers):
-            raise Refusal(403, "forbidden", "Events are taken from the app's own pages only")
+            raise Refusal("forbidden", "Events are taken from the app's own pages only")
         if not asked.user_id:
-            raise Refusal(401, "unauthenticated", self._nobody())
+            raise Refusal("unauthenticated", self._nobody())
         if asked.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-            raise Refusal(415, "unsupported_media", "The body must not be compressed")
+            raise Refusal("unsupported_media", "The body must not be compressed")
         length = asked.headers.get("content-length", "")
         if length.isascii() and length.isdigit() and (len(length) > 10 or int(length) > MAX_BODY):
             raise too_large()
@@ -215,19 +230,19 @@ class Relay:
             done(reply or problem(unavailable("Events cannot be taken now", self._pause())))
 
     def _reply(self, asked: Asked, answer: Answer) -> Reply:
-        if answer.status not in _PASSED_ON:
-            # Not the page's fault: the app's key, its token, the address, or a proxy on the way. The page keeps its
-            # events until that is mended.
+        if answer.status not in _PASSED_ON or not answer.is_json():
+            # Not the page's fault: the app's key, its token, the address, or a proxy on the way, whose page must not
+            # be shown as the app's. The page keeps its events until that is mended.
             self._client.throttle.warn(
                 "relay answer",
                 "the relay got status %d: check url, api_key and token_provider",
                 answer.status,
             )
             return refused(unavailable("The app cannot deliver events now", 30), asked)
-        headers = {"Content-Type": answer.headers.get("Content-Type") or "application/json"}
-        retry_after = answer.retry_after()
-        if retry_after is not None:
-            headers["Retry-After"] = str(int(retry_after))
+        headers = {"Content-Type": "application/json"}
+        asked_for = retry_after(answer, self._client.options.clock())
+        if asked_for is not None:
+            headers["Retry-After"] = str(math.ceil(asked_for))
         elif answer.status in (429, 503):
             headers["Retry-After"] = "5"
         correlation = asked.headers.get("x-correlation-id") or answer.headers.get("X-Correlation-ID")
@@ -271,11 +286,11 @@ def batch_for(body: bytes, user_id: str, app: Optional[str]) -> bytes:
     if len(events) > MAX_EVENTS:
         detail = f"Batch size exceeds maximum of {MAX_EVENTS} events"
         more = {"detail": detail, "max_batch_size": MAX_EVENTS, "received": len(events)}
-        raise Refusal(413, "payload_too_large", detail, None, **more)
+        raise Refusal("payload_too_large", detail, None, **more)
     passed: Dict[str, Any] = {"events": [stamped(event, user_id, app) for event in events]}
     dropped = whole.get("dropped")
-    if isinstance(dropped, int) and not isinstance(dropped, bool) and 0 < dropped < 1 << 53:
-        passed["dropped"] = dropped
+    if isinstance(dropped, int) and not isinstance(dropped, bool) and dropped > 0:
+        passed["dropped"] = min(dropped, _MOST_DROPPED)
     return json.dumps(passed, separators=(",", ":")).encode("ascii")
 
 
@@ -283,7 +298,7 @@ def stamped(event: object, user_id: str, app: Optional[str]) -> object:
     """Return an event with its user. What is no object stays as it is: ingest refuses it, with its index."""
     if not isinstance(event, dict):
         return event
-    replaced = ("user_id",) if app is None else ("user_id", "app")
+    replaced = ("user_id", "app")  # without a name, the app is the key's
     # casefold also catches letters that only look foreign to ASCII, such as the long s.
     kept = {name: value for name, value in event.items() if name.casefold() not in replaced}
     kept["user_id"] = user_id
@@ -320,18 +335,18 @@ def with_correlation(headers: Dict[str, str], correlation: Optional[str]) -> Dic
 
 def invalid(field: str, rule: str) -> Refusal:
     """Return the refusal of a request that breaks a rule."""
-    return Refusal(400, "invalid_request", f"{field}: {rule}", None, details={"field": field})
+    return Refusal("invalid_request", f"{field}: {rule}", None, details={"field": field})
 
 
 def too_large() -> Refusal:
     """Return the refusal of a body over the limit."""
     detail = f"The body exceeds {MAX_BODY} bytes"
-    return Refusal(413, "payload_too_large", detail, None, detail=detail, max_body_bytes=MAX_BODY)
+    return Refusal("payload_too_large", detail, None, detail=detail, max_body_bytes=MAX_BODY)
 
 
 def unavailable(message: str, retry_after: int) -> Refusal:
     """Return the refusal after which the tracker tries again."""
-    return Refusal(503, "service_unavailable", message, retry_after)
+    return Refusal("service_unavailable", message, retry_after)
 
 
 def problem(refusal: Refusal) -> Reply:

@@ -10,6 +10,7 @@ import threading
 import time
 from typing import Callable, List, Optional, Sequence
 
+from ._answers import Kind, Verdict, judge
 from ._lane import Batch, Event, Lane
 from ._options import Options
 from ._record import parse_rfc3339, rfc3339
@@ -160,58 +161,57 @@ class Sender:
             lane.put_off(time.monotonic(), None)
             return False
         self._correct_clock(answer, before)
-        if answer.status == 202:
-            self.last_error = None
-            self._settle(lane, batch, answer, lane.accept)
-            return True
-        if answer.status == 400:
-            self._settle(lane, batch, answer, lambda _: lane.reject())
-            return True
-        if answer.status == 413 and len(batch.events) > 1:
+        return self._settle(lane, batch, answer, judge(answer, len(batch.events), self._options.clock()))
+
+    def _settle(self, lane: Lane, batch: Batch, answer: Answer, verdict: Verdict) -> bool:
+        """Act on an answer; report whether the next batch may follow at once."""
+        if verdict.kind is Kind.ACCEPTED:
+            self._accepted(lane, batch, answer, verdict.rejected)
+        elif verdict.kind is Kind.TOO_LARGE and len(batch.events) > 1:
             lane.split()
-            return True
-        if answer.status == 413:
-            lane.reject()
-            return True
-        if answer.status >= 500 or answer.status in (408, 429):
+        elif verdict.kind in (Kind.TOO_LARGE, Kind.INVALID):
+            self._invalid(lane, answer)
+        elif verdict.kind is Kind.TEMPORARY:
             self._trouble("unavailable", f"status {answer.status}")
-            lane.put_off(time.monotonic(), answer.retry_after())
+            lane.put_off(time.monotonic(), verdict.retry_after)
             return False
-        self._refused(lane, batch, answer)
-        return False
+        else:
+            self._denied(lane, batch, answer, verdict.retry_after)
+            return False
+        return True
 
-    def _refused(self, lane: Lane, batch: Batch, answer: Answer) -> None:
-        """The key, the token or the address is wrong: an operator must act, so nothing is hurried or kept for long.
-
-        A status of 200 or a redirect is no acceptance: a sign-in page or another server answers so.
-        """
+    def _denied(self, lane: Lane, batch: Batch, answer: Answer, retry_after: Optional[float]) -> None:
+        """An operator must act, so nothing is hurried or kept for long."""
         self.refusals += 1
         batch.refusals += 1
         self._trouble("refused", f"status {answer.status}: check url, api_key and token_provider")
-        lane.put_off(time.monotonic(), answer.retry_after())
+        lane.put_off(time.monotonic(), retry_after)
         if batch.refusals >= _MAX_REFUSALS:
             lost = lane.give_up()
             self._throttle.warn("gave up", "%d events dropped: refused %d times", lost, _MAX_REFUSALS)
 
-    def _settle(self, lane: Lane, batch: Batch, answer: Answer, settle: Callable[[int], None]) -> None:
+    def _invalid(self, lane: Lane, answer: Answer) -> None:
+        lost = lane.give_up()
+        said = str(answer.json().get("message", ""))
+        self._throttle.warn("invalid", "%d events dropped: status %d: %.200s", lost, answer.status, said)
+
+    def _accepted(self, lane: Lane, batch: Batch, answer: Answer, rejected: List[Event]) -> None:
         """Book a batch that ingest has judged: what it refused for its time goes once more with the right time."""
-        said = answer.json().get("rejected")
-        refused = [r for r in said if isinstance(r, dict)] if isinstance(said, list) else []
-        again = self._restamped(batch, refused)
-        if not refused and answer.status == 400:
-            count, field, reason = len(batch.events), "body", str(answer.json().get("message", ""))
-        else:
-            count = min(len(refused), len(batch.events)) - len(again)
-            field = str(refused[0].get("field", "")) if refused else ""
-            reason = str(refused[0].get("reason", "")) if refused else ""
+        self.last_error = None
+        again = self._restamped(batch, rejected)
+        count = len(rejected) - len(again)
         if again:
             # They stay under way: they leave this batch before it is booked.
             ids = {event["id"] for event in again}
             batch.events = [event for event in batch.events if event["id"] not in ids]
-        settle(count)
+        if answer.status == 202:
+            lane.accept(count)
+        else:  # all were refused, and the report of drops with them
+            lane.reject()
         if again:
             lane.send_again(Batch(again, self.clock_offset, restamped=True))
         if count:
+            field, reason = str(rejected[0].get("field", "")), str(rejected[0].get("reason", ""))
             self._throttle.warn("rejected", "%d events rejected, the first for %s: %.200s", count, field, reason)
 
     def _restamped(self, batch: Batch, refused: List[Event]) -> List[Event]:

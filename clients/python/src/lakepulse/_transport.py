@@ -28,6 +28,14 @@ class Answer(NamedTuple):
     headers: Message
     body: bytes
 
+    def is_json(self) -> bool:
+        """Report whether the body is JSON."""
+        try:
+            json.loads(self.body)
+        except (ValueError, RecursionError):
+            return False
+        return True
+
     def json(self) -> Dict[str, Any]:
         """Return the body as an object, an empty one when it is none (a proxy's page, for example)."""
         try:
@@ -35,11 +43,6 @@ class Answer(NamedTuple):
         except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
-
-    def retry_after(self) -> Optional[float]:
-        """Return the seconds of ``Retry-After``, None when absent or not a number of seconds."""
-        value = str(self.headers.get("Retry-After", ""))
-        return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -101,8 +101,8 @@ class _Request(Exchange):
     def start_response(self, message: Message) -> None:
         """Note the status and how long the body will be, if the app has said."""
         self.status = message["status"]
-        if self.method() != "HEAD":
-            self._promised = _content_length(message)
+        without_body = self.method() == "HEAD" or self.status in (204, 304)
+        self._promised = 0 if without_body else _content_length(message)
 
     def ends_with(self, message: Message) -> bool:
         """Report whether a part of the body is the last: it says so, or the promised length is reached.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -153,6 +154,38 @@ class Trouble(IngestCase):
         self.assertEqual([event["seq"] for event in self.ingest.performance()], [1, 2, 3, 11])
         self.assertEqual(client.stats().dropped, 7)
 
+    def test_an_outage_is_bridged_within_the_buffer_and_what_is_too_much_is_reported(self) -> None:
+        self.ingest.answer = lambda call: Answer(503, {}, {"Retry-After": "30"})
+        client = self.client(buffer_size=600, batch_size=100)
+        for minute in range(10):
+            for _ in range(100):
+                record(client)
+            client.flush(WAIT)
+            self.assertLessEqual(client.stats().waiting, 700)
+        first = {json.dumps(call.events) for call in self.ingest.calls}
+        self.assertEqual(len(first), 1)  # the same batch under the same ids, each time
+        lost = client.stats().dropped
+        self.assertEqual(client.stats().waiting + lost, 1000)
+        self.assertGreater(lost, 0)
+        self.ingest.calls.clear()
+        self.ingest.answer = lambda call: Answer()
+        self.assertTrue(client.flush(WAIT))
+        sent = self.ingest.performance()
+        self.assertEqual([e["seq"] for e in sent], list(range(1, 1001 - lost)))
+        self.assertEqual([call.body.get("dropped", 0) for call in self.ingest.calls][:2], [lost, 0])
+        self.assertEqual((client.stats().accepted, client.stats().dropped), (1000 - lost, lost))
+
+    def test_it_stays_away_as_long_as_it_is_asked_to(self) -> None:
+        self.ingest.answer = lambda call: Answer(503, {}, {"Retry-After": "30"})
+        client = self.client()
+        record(client)
+        client.flush(WAIT)
+        for _ in range(20):
+            record(client)
+            client._sender._tick(None)
+        self.assertEqual(len(self.ingest.calls), 1)
+        self.assertGreaterEqual(client._performance.retry_at - time.monotonic(), 25)
+
     def test_rejected_events_are_counted_and_logged_once(self) -> None:
         rejected = [{"index": 1, "id": "x", "field": "endpoint", "reason": "is required"}]
         self.ingest.answer = lambda call: Answer(202, {"events_received": 1, "rejected": rejected})
@@ -168,12 +201,16 @@ class Trouble(IngestCase):
         self.assertIn("endpoint: is required", logged.output[0])
 
     def test_a_batch_of_which_nothing_is_taken_is_not_sent_again(self) -> None:
-        self.ingest.answer = _once(Answer(400, {"message": "no", "rejected": []}))
-        client = self.client()
-        record(client)
-        self.assertTrue(client.flush(WAIT))
-        self.assertEqual(client.stats().rejected, 1)
-        self.assertEqual(len(self.ingest.calls), 1)
+        each = [{"index": 0, "field": "endpoint", "reason": "is required"}]
+        for said, counts in (({"message": "no", "rejected": []}, (0, 1)), ({"rejected": each}, (1, 0))):
+            with self.subTest(said):
+                self.ingest.calls.clear()
+                self.ingest.answer = _once(Answer(400, said))
+                client = self.client()
+                record(client)
+                self.assertTrue(client.flush(WAIT))
+                self.assertEqual((client.stats().rejected, client.stats().dropped), counts)
+                self.assertEqual(len(self.ingest.calls), 1)
 
     def test_a_batch_that_is_too_large_is_halved(self) -> None:
         self.ingest.answer = lambda call: Answer(413, {}) if len(call.events) > 2 else Answer()

@@ -46,6 +46,17 @@ async def over_asgi(
     return Reply(sent[0]["status"], heads, json.loads(sent[1]["body"]))
 
 
+def over_wsgi(app: Any, method: str, path: str, body: bytes, headers: Dict[str, str], query: str = "") -> Reply:
+    environ = environ_for(path, REQUEST_METHOD=method, QUERY_STRING=query)
+    environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+    names = {name.lower(): value.encode("utf-8").decode("latin-1") for name, value in headers.items()}
+    environ.update({"HTTP_" + name.upper().replace("-", "_"): value for name, value in names.items()})
+    started: List[Any] = []
+    chunks = app(environ, lambda status, heads, *exc: started.append((status, heads)))
+    heads = {name.lower(): value for name, value in started[0][1]}
+    return Reply(int(started[0][0][:3]), heads, json.loads(b"".join(chunks)))
+
+
 class RelayRules:
     """What holds for both; the subclasses say how to ask."""
 
@@ -294,14 +305,7 @@ class OverWSGI(RelayRules, IngestCase):
         if app is None:
             user_id, client = options.pop("user_id", None), options.pop("client", None)
             app = self.app(client or self.client(**options), user_id=user_id)
-        raw = _bytes(body)
-        environ = environ_for(path, REQUEST_METHOD=method, QUERY_STRING=query)
-        environ.update({"wsgi.input": io.BytesIO(raw), "CONTENT_LENGTH": str(len(raw))})
-        environ.update({"HTTP_" + name.upper().replace("-", "_"): value for name, value in (headers or {}).items()})
-        started: List[Any] = []
-        chunks = app(environ, lambda status, heads, *exc: started.append((status, heads)))
-        heads = {name.lower(): value for name, value in started[0][1]}
-        return Reply(int(started[0][0][:3]), heads, json.loads(b"".join(chunks)))
+        return over_wsgi(app, method, path, _bytes(body), headers or {}, query)
 
     def test_a_body_without_a_length_is_read_only_where_it_ends(self) -> None:
         for terminated, status in ((True, 202), (False, 400)):
