@@ -87,8 +87,8 @@ import lakepulse, time, sys
 client = lakepulse.Client(flush_interval=60, exit_timeout=0.5)
 for n in range({count}):
     client.record(endpoint="/x", method="GET", status_code=200, response_time_ms=1)
-while {count} and client._lanes[0]._note is None:
-    time.sleep(0.001)
+if {count}:
+    client._sender.started.wait(20)
 {more}
 print("up", flush=True)
 while True:

@@ -1,4 +1,4 @@
-"""What an answer of ingest to a batch means: one table for every client, see clients/spec/answers.json."""
+"""Classifies an answer of ingest to a batch by the rules all clients share: clients/spec/answers.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ._transport import Answer
 
 
 class Kind(Enum):
-    """What to do with the batch."""
+    """The class of an answer, which decides what happens to the batch."""
 
     ACCEPTED = "accepted"
     """It is settled; single events may be refused for good."""

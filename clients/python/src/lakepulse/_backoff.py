@@ -1,4 +1,4 @@
-"""The pause between attempts: one rule for every client, see clients/spec/backoff.json."""
+"""The pause between attempts, by the rule all clients share: clients/spec/backoff.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client: what middleware reports to, and what an app may talk to itself."""
+"""The client: collects records and usage events, and tells the app what became of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import functools
 import itertools
 import json
 import math
-import re
 import time
 import weakref
 from dataclasses import dataclass
@@ -18,10 +17,9 @@ from ._ending import close_at_exit
 from ._endpoints import MAX_ENDPOINT, USAGE_EVENTS_PATH, Exclusions, PathNames, clean_template
 from ._ids import instance_name
 from ._journal import Journal
-from ._lane import Event, Lane
+from ._queue import Event, EventQueue
 from ._options import Options, options_from
 from ._record import (
-    MAX_TEXT,
     Identity,
     Record,
     Sender as Origin,
@@ -35,21 +33,19 @@ from ._record import (
 from ._sender import Sender
 from ._throttle import Throttle
 from ._transport import Transport
+from ._usage import usage_problem
 
 PERFORMANCE_EVENTS_PATH = "/api/v1/metrics/performance-events"
 TIMEOUT = "Timeout"
 CLIENT_DISCONNECTED = "ClientDisconnected"
 
-_EVENT_TYPE = re.compile(r"[a-z][a-z0-9_.]{0,99}")
-_MAX_METADATA = 8 << 10
-_MAX_DEPTH = 32
 _UNMATCHED_NAMES = 50
 _LAST_MOMENT = 1 << 33  # Unix seconds; datetime has a limit too
 
 
 @dataclass(frozen=True)
 class Stats:
-    """What became of the events of this process. recorded = accepted + rejected + dropped + waiting."""
+    """The counts of this process's events. recorded = accepted + rejected + dropped + waiting."""
 
     recorded: int
     waiting: int
@@ -119,12 +115,12 @@ class Client:
         self.transport = Transport(self.options)
         self._set_up_process()
         size, batch = self.options.buffer_size, self.options.batch_size
-        self._performance = Lane(PERFORMANCE_EVENTS_PATH, size, batch, self._performance_event)
-        self._usage = Lane(USAGE_EVENTS_PATH, size, batch, self._usage_event)
-        lanes = (self._performance, self._usage)
-        self._lanes = lanes
+        self._performance = EventQueue(PERFORMANCE_EVENTS_PATH, size, batch, self._performance_event)
+        self._usage = EventQueue(USAGE_EVENTS_PATH, size, batch, self._usage_event)
+        queues = (self._performance, self._usage)
+        self._queues = queues
         self._journal = Journal(self.options)
-        self._sender = Sender(self.options, lanes, self.transport, self.throttle, self._open_journal, self._expire)
+        self._sender = Sender(self.options, queues, self.transport, self.throttle, self._open_journal, self._expire)
         self._forked_hooks: "weakref.WeakSet[Any]" = weakref.WeakSet()
         if self.enabled:
             close_at_exit(self)
@@ -254,11 +250,11 @@ class Client:
         record = Record(
             started_at, endpoint, method_name(method), status, response_time_ms, error_type, identity, next(self._seq)
         )
-        self._queue(self._performance, record)
+        self._enqueue(self._performance, record)
 
-    def _queue(self, lane: Lane, record: Any) -> None:
+    def _enqueue(self, queue: EventQueue, record: Any) -> None:
         self._sender.ensure_running()
-        if lane.put(record):
+        if queue.put(record):
             self._sender.wake()
 
     # ---- usage events ------------------------------------------------------------------------------------------
@@ -303,7 +299,7 @@ class Client:
             fields[name] = text(fields[name])
         # A copy: the app may go on changing its own.
         fields["metadata"] = None if metadata is None else json.loads(json.dumps(dict(metadata)))
-        self._queue(self._usage, UsageRecord(self.options.clock(), fields))
+        self._enqueue(self._usage, UsageRecord(self.options.clock(), fields))
         return True
 
     def _current_identity(self) -> Identity:
@@ -320,14 +316,14 @@ class Client:
 
     def stats(self) -> Stats:
         """Return what became of this process's events so far."""
-        lanes = self._lanes
+        queues = self._queues
         return Stats(
-            recorded=sum(lane.recorded for lane in lanes),
-            waiting=sum(lane.waiting() for lane in lanes),
-            accepted=sum(lane.accepted for lane in lanes),
-            rejected=sum(lane.rejected for lane in lanes),
-            dropped=sum(lane.dropped for lane in lanes),
-            retries=sum(lane.retries for lane in lanes),
+            recorded=sum(queue.recorded for queue in queues),
+            waiting=sum(queue.waiting() for queue in queues),
+            accepted=sum(queue.accepted for queue in queues),
+            rejected=sum(queue.rejected for queue in queues),
+            dropped=sum(queue.dropped for queue in queues),
+            retries=sum(queue.retries for queue in queues),
             refusals=self._sender.refusals,
             in_flight=len(self._in_flight),
             clock_offset=self._sender.clock_offset,
@@ -347,16 +343,16 @@ class Client:
         if not self.enabled or self.closed:
             return True
         delivered = self.stop_sending(timeout)
-        self._journal.close(sum(lane.undelivered() for lane in self._lanes))
+        self._journal.close(sum(queue.undelivered() for queue in self._queues))
         return delivered
 
     def stop_sending(self, timeout: float) -> bool:
         """Close, but leave the journal: the process is about to be ended and may still make events."""
         self.closed = True
-        if any(lane.waiting() for lane in self._lanes):
+        if any(queue.waiting() for queue in self._queues):
             self._sender.flush(timeout)
         self._sender.stop()
-        lost = sum(lane.close() for lane in self._lanes)
+        lost = sum(queue.close() for queue in self._queues)
         if lost:
             self.options.logger.warning("lakepulse: %d events dropped at close", lost)
         return lost == 0
@@ -365,8 +361,8 @@ class Client:
         """Called once by the sender's thread: what processes before this one lost goes with the next batches."""
         if not self._journal.open():
             return
-        for number, lane in enumerate(self._lanes):
-            lane.keep_count(functools.partial(self._journal.write, number))
+        for number, queue in enumerate(self._queues):
+            queue.keep_count(functools.partial(self._journal.write, number))
         lost = self._journal.take_over(self._add_lost)
         if lost:
             self.options.logger.warning(
@@ -375,8 +371,8 @@ class Client:
             )
 
     def _add_lost(self, lost: List[int]) -> None:
-        for lane, events in zip(self._lanes, lost):
-            lane.add_lost(events)
+        for queue, events in zip(self._queues, lost):
+            queue.add_lost(events)
 
     def on_fork(self, hook: Any) -> None:
         """Call ``hook.after_fork()`` in children of this process, for as long as hook lives."""
@@ -404,45 +400,3 @@ class Client:
 
     def _usage_event(self, record: UsageRecord, clock_offset: float) -> Event:
         return usage_event(record, self._origin, clock_offset)
-
-
-def usage_problem(fields: Mapping[str, Any]) -> Optional[str]:
-    """Return which field of a usage event breaks which rule, as ``field: rule``; None when ingest would take it."""
-    event_type = fields["event_type"]
-    if not isinstance(event_type, str) or not _EVENT_TYPE.fullmatch(event_type):
-        return "event_type: must match ^[a-z][a-z0-9_.]{0,99}$"
-    if not fields["user_id"]:
-        return "user_id: is required"
-    for name in ("user_id", "page_name", "element_id", "session_id", "interaction_id"):
-        value = str(fields[name] or "")
-        if len(value) > MAX_TEXT:
-            return f"{name}: must be at most {MAX_TEXT} characters"
-        if "\x00" in value:
-            return f"{name}: must not contain NUL"
-    return _metadata_problem(fields["metadata"])
-
-
-def _metadata_problem(metadata: Optional[Mapping[str, Any]]) -> Optional[str]:
-    if metadata is None:
-        return None
-    try:
-        encoded = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        size = len(encoded.encode("utf-8"))
-    except (TypeError, ValueError, RecursionError) as error:
-        return f"metadata: is no JSON object: {error}"
-    if size > _MAX_METADATA:
-        return "metadata: must be at most 8 KiB of JSON"
-    # An escaped backslash before "u0000" is no NUL, so backslashes are taken away in pairs first.
-    if "\\u0000" in encoded.replace("\\\\", ""):
-        return "metadata: must not contain NUL"
-    if _depth(json.loads(encoded)) > _MAX_DEPTH:
-        return f"metadata: must be at most {_MAX_DEPTH} levels deep"
-    return None
-
-
-def _depth(value: object) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0

@@ -1,4 +1,4 @@
-"""Endpoints: which requests count, and under which name.
+"""Which requests are recorded, and the endpoint they are recorded under.
 
 Names must be few: each is a row per hour in the store. A route template is best; where the framework tells none, the
 path is reduced (numbers, UUIDs, hex and tokens become ``{id}``) and the number of distinct names is bounded.

@@ -1,6 +1,6 @@
 """The journal: how many events a process had not delivered, in a file that outlives it.
 
-A process that is killed cannot report what it held. It keeps one number per lane in a small file, mapped into memory so
+A process that is killed cannot report what it held. It keeps one number per queue in a small file, mapped into memory so
 that even SIGKILL leaves the last value behind. The next process that sends for the same app finds the file, adds the
 number to the drops that its next batch reports, and removes the file.
 
@@ -29,12 +29,12 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_FORMAT = struct.Struct("<4sI2Q")  # mark, version, undelivered events of the two lanes
+_FORMAT = struct.Struct("<4sI2Q")  # mark, version, undelivered events of the two queues
 _MARK = b"LPJ1"
 _VERSION = 1
 _MOST_FILES = 1000
 _MOST_EVENTS = 1_000_000_000  # what ingest takes as a count; a larger one is a damaged file
-_LANES = 2
+_QUEUES = 2
 
 
 class Journal:
@@ -77,12 +77,12 @@ class Journal:
         path = directory / f"{self._prefix}-{os.getpid()}-{os.urandom(4).hex()}.new"
         with open(path, "x+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(_FORMAT.pack(_MARK, _VERSION, *[0] * _LANES))
+            file.write(_FORMAT.pack(_MARK, _VERSION, *[0] * _QUEUES))
             self._map = mmap.mmap(file.fileno(), _FORMAT.size)
         self._path = path.rename(path.with_suffix(".journal"))
 
     def take_over(self, add: Callable[[List[int]], None]) -> int:
-        """Give ``add`` what each process that is gone has lost, per lane, and remove its file. Return the sum.
+        """Give ``add`` what each process that is gone has lost, per queue, and remove its file. Return the sum.
 
         The loss is noted in this process's file before the other is removed: a process that is killed in between
         counts twice, and never not at all.
@@ -106,10 +106,10 @@ class Journal:
             lost += sum(found)
         return lost
 
-    def write(self, lane: int, undelivered: int) -> None:
-        """Note how many events of a lane are not delivered. Called under the lane's lock, for every event."""
+    def write(self, queue: int, undelivered: int) -> None:
+        """Note how many events of a queue are not delivered. Called under the queue's lock, for every event."""
         if self._map is not None:
-            struct.pack_into("<Q", self._map, 8 + 8 * lane, undelivered)
+            struct.pack_into("<Q", self._map, 8 + 8 * queue, undelivered)
 
     def close(self, undelivered: int) -> None:
         """Remove the file when nothing is left to report; else leave it to the next process."""
@@ -127,10 +127,10 @@ def _read(file: IO[bytes]) -> List[int]:
     """Return the numbers of a file, zeros for one that is damaged."""
     content = file.read(_FORMAT.size)
     if len(content) < _FORMAT.size:
-        return [0] * _LANES
+        return [0] * _QUEUES
     mark, version, *counts = _FORMAT.unpack(content)
     if mark != _MARK or version != _VERSION or max(counts) > _MOST_EVENTS:
-        return [0] * _LANES
+        return [0] * _QUEUES
     return list(counts)
 
 

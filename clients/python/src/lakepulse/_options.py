@@ -1,4 +1,4 @@
-"""Options: every knob of the client, its default, and the environment it is read from."""
+"""The options of the client, their defaults, and the environment variables they are read from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_BATCH = 1000
 
 @dataclass(frozen=True)
 class Options:
-    """What a client can be told. Times are seconds.
+    """The options of a client. Times are seconds.
 
     ``url``, ``api_key``, ``app_name``, ``app_version``, ``instance``, ``dev_user`` and ``trust_forwarded`` come from
     ``LAKEPULSE_URL``, ``LAKEPULSE_API_KEY``, ``LAKEPULSE_APP``, … when they are not given. Without a ``url`` the client

@@ -1,4 +1,4 @@
-"""Records: what one request leaves behind, and its form on the wire."""
+"""Records of requests and usage events, and their form on the wire."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-
 
 
 class Identity(NamedTuple):
-    """What a request's headers say about whom and what it belongs to."""
+    """User, session, interaction, trace and correlation id of a request."""
 
     user_id: Optional[str] = None
     session_id: Optional[str] = None
@@ -37,7 +37,7 @@ class Record(NamedTuple):
 
 
 class Sender(NamedTuple):
-    """What every event of this process says about where it comes from."""
+    """App, version and instance, the same in every event of this process."""
 
     app: Optional[str]
     app_version: Optional[str]

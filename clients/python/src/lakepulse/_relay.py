@@ -56,7 +56,7 @@ class Asked(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What the page gets."""
+    """The answer to the page."""
 
     status: int
     headers: Dict[str, str]
@@ -185,7 +185,7 @@ class Relay:
             self.start(asked, done)
         except Refusal as refusal:
             return refused(refusal, asked)
-        # The transport's own limit is per network step; this one is for the whole.
+        # The transport limits each network step; this limits the whole exchange.
         ready.wait(self._client.options.relay_timeout)
         return replies[0] if replies else refused(unavailable("Events cannot be taken now", 5), asked)
 
@@ -256,7 +256,7 @@ class Relay:
                 raise unavailable("Too busy to take events", 1)
             self._busy += 1
             if self._failures:
-                # One goes ahead to look whether ingest is back; the others wait for what it finds.
+                # This exchange tests whether ingest is back; until it ends the others are refused at once.
                 self._closed_until = time.monotonic() + self._client.options.relay_timeout
 
     def _leave(self, healthy: Optional[bool]) -> None:

@@ -20,7 +20,7 @@ _NO_MATCH, _FULL = 0, 2
 
 
 class _Matched(NamedTuple):
-    """What following the routes for a request found."""
+    """The result of following the routes for a request."""
 
     mounts: str
     """The templates of the mounts on the way, joined."""

@@ -1,4 +1,4 @@
-"""The sender: one daemon thread that carries the lanes' events to ingest.
+"""The sender: one daemon thread that carries the queues' events to ingest.
 
 Invariants: the app's threads never wait for it (``flush`` and ``close`` excepted, which have a time limit); an event
 that was sent once keeps its id and timestamp whatever happens; nothing it meets ends the thread.
@@ -11,7 +11,7 @@ import time
 from typing import Callable, List, Optional, Sequence
 
 from ._answers import Kind, Verdict, judge
-from ._lane import Batch, Event, Lane
+from ._queue import Batch, Event, EventQueue
 from ._options import Options
 from ._record import parse_rfc3339, rfc3339
 from ._throttle import Throttle
@@ -23,19 +23,19 @@ _START_AGAIN = 60.0
 
 
 class Sender:
-    """Sends the lanes' events in the background."""
+    """Sends the queues' events in the background."""
 
     def __init__(
         self,
         options: Options,
-        lanes: Sequence[Lane],
+        queues: Sequence[EventQueue],
         transport: Transport,
         throttle: Throttle,
         on_start: Callable[[], None],
         on_tick: Callable[[], None],
     ) -> None:
         self._options = options
-        self._lanes = lanes
+        self._queues = queues
         self._transport = transport
         self._throttle = throttle
         self._on_start = on_start
@@ -47,6 +47,8 @@ class Sender:
         self._start_lock = threading.Lock()
         self._thread: Optional[threading.Thread] = None
         self._not_before = 0.0
+        self.started = threading.Event()
+        """Set once the journal is open and what earlier processes lost is taken over."""
         self._wake = threading.Event()
         self._answered = threading.Condition()
         self._flushes_asked = 0
@@ -97,13 +99,14 @@ class Sender:
         self._wake.set()
 
     def _empty(self) -> bool:
-        return not any(lane.waiting() for lane in self._lanes)
+        return not any(queue.waiting() for queue in self._queues)
 
     def _run(self) -> None:
         try:
             self._on_start()
         except Exception as error:  # a directory that cannot be used, or a fault of ours: sending goes on
             self._throttle.warn("journal", "events that a killed process loses will not be counted: %s", error)
+        self.started.set()
         while not self._stopping:
             self._wake.wait(self._pause())
             self._wake.clear()
@@ -117,9 +120,9 @@ class Sender:
 
     def _pause(self) -> float:
         soonest = self._last_tick + self._options.flush_interval
-        for lane in self._lanes:
-            if lane.has_batch():
-                soonest = min(soonest, lane.retry_at)
+        for queue in self._queues:
+            if queue.has_batch():
+                soonest = min(soonest, queue.retry_at)
         return max(0.0, soonest - time.monotonic())
 
     def _tick(self, deadline: Optional[float]) -> None:
@@ -128,74 +131,74 @@ class Sender:
             self._on_tick()
         except Exception as error:  # an app's callback, or a fault of ours: measuring goes on
             self._throttle.warn("tick", "requests under way could not be looked through: %r", error)
-        for lane in self._lanes:
+        for queue in self._queues:
             try:
-                self._drain(lane, deadline)
+                self._drain(queue, deadline)
             except Exception as error:  # a fault of ours: without this batch the next may pass
-                lost = lane.give_up() if lane.has_batch() else 0
+                lost = queue.give_up() if queue.has_batch() else 0
                 self._throttle.warn("fault", "%d events dropped after an unexpected error: %r", lost, error)
 
-    def _drain(self, lane: Lane, deadline: Optional[float]) -> None:
+    def _drain(self, queue: EventQueue, deadline: Optional[float]) -> None:
         """Send what waits now; what comes in meanwhile waits for the next tick, so that batches stay large."""
-        if deadline is None and time.monotonic() < lane.retry_at:
+        if deadline is None and time.monotonic() < queue.retry_at:
             return
-        left = lane.waiting()
-        while left > 0 or (deadline is not None and lane.waiting()):
+        left = queue.waiting()
+        while left > 0 or (deadline is not None and queue.waiting()):
             timeout = self._options.request_timeout
             if deadline is not None:
                 timeout = min(timeout, deadline - time.monotonic())
-            batch = lane.next_batch(self.clock_offset)
+            batch = queue.next_batch(self.clock_offset)
             if batch is None or timeout <= 0:
                 return
             left -= len(batch.events)
-            if not self._send(lane, batch, timeout):
+            if not self._send(queue, batch, timeout):
                 return
 
-    def _send(self, lane: Lane, batch: Batch, timeout: float) -> bool:
+    def _send(self, queue: EventQueue, batch: Batch, timeout: float) -> bool:
         """Send one batch; report whether the next may follow at once."""
         before = self._options.clock()
         try:
-            answer = self._transport.post(lane.path, batch.body(), timeout)
+            answer = self._transport.post(queue.path, batch.body(), timeout)
         except Unreachable as error:
             self._trouble("unreachable", f"no answer ({error})")
-            lane.put_off(time.monotonic(), None)
+            queue.put_off(time.monotonic(), None)
             return False
         self._correct_clock(answer, before)
-        return self._settle(lane, batch, answer, judge(answer, len(batch.events), self._options.clock()))
+        return self._settle(queue, batch, answer, judge(answer, len(batch.events), self._options.clock()))
 
-    def _settle(self, lane: Lane, batch: Batch, answer: Answer, verdict: Verdict) -> bool:
+    def _settle(self, queue: EventQueue, batch: Batch, answer: Answer, verdict: Verdict) -> bool:
         """Act on an answer; report whether the next batch may follow at once."""
         if verdict.kind is Kind.ACCEPTED:
-            self._accepted(lane, batch, answer, verdict.rejected)
+            self._accepted(queue, batch, answer, verdict.rejected)
         elif verdict.kind is Kind.TOO_LARGE and len(batch.events) > 1:
-            lane.split()
+            queue.split()
         elif verdict.kind in (Kind.TOO_LARGE, Kind.INVALID):
-            self._invalid(lane, answer)
+            self._invalid(queue, answer)
         elif verdict.kind is Kind.TEMPORARY:
             self._trouble("unavailable", f"status {answer.status}")
-            lane.put_off(time.monotonic(), verdict.retry_after)
+            queue.put_off(time.monotonic(), verdict.retry_after)
             return False
         else:
-            self._denied(lane, batch, answer, verdict.retry_after)
+            self._denied(queue, batch, answer, verdict.retry_after)
             return False
         return True
 
-    def _denied(self, lane: Lane, batch: Batch, answer: Answer, retry_after: Optional[float]) -> None:
+    def _denied(self, queue: EventQueue, batch: Batch, answer: Answer, retry_after: Optional[float]) -> None:
         """An operator must act, so nothing is hurried or kept for long."""
         self.refusals += 1
         batch.refusals += 1
         self._trouble("refused", f"status {answer.status}: check url, api_key and token_provider")
-        lane.put_off(time.monotonic(), retry_after)
+        queue.put_off(time.monotonic(), retry_after)
         if batch.refusals >= _MAX_REFUSALS:
-            lost = lane.give_up()
+            lost = queue.give_up()
             self._throttle.warn("gave up", "%d events dropped: refused %d times", lost, _MAX_REFUSALS)
 
-    def _invalid(self, lane: Lane, answer: Answer) -> None:
-        lost = lane.give_up()
+    def _invalid(self, queue: EventQueue, answer: Answer) -> None:
+        lost = queue.give_up()
         said = str(answer.json().get("message", ""))
         self._throttle.warn("invalid", "%d events dropped: status %d: %.200s", lost, answer.status, said)
 
-    def _accepted(self, lane: Lane, batch: Batch, answer: Answer, rejected: List[Event]) -> None:
+    def _accepted(self, queue: EventQueue, batch: Batch, answer: Answer, rejected: List[Event]) -> None:
         """Book a batch that ingest has judged: what it refused for its time goes once more with the right time."""
         self.last_error = None
         again = self._restamped(batch, rejected)
@@ -205,11 +208,11 @@ class Sender:
             ids = {event["id"] for event in again}
             batch.events = [event for event in batch.events if event["id"] not in ids]
         if answer.status == 202:
-            lane.accept(count)
+            queue.accept(count)
         else:  # all were refused, and the report of drops with them
-            lane.reject()
+            queue.reject()
         if again:
-            lane.send_again(Batch(again, self.clock_offset, restamped=True))
+            queue.send_again(Batch(again, self.clock_offset, restamped=True))
         if count:
             field, reason = str(rejected[0].get("field", "")), str(rejected[0].get("reason", ""))
             self._throttle.warn("rejected", "%d events rejected, the first for %s: %.200s", count, field, reason)

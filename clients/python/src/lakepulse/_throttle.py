@@ -1,4 +1,4 @@
-"""Logging that a broken collector cannot turn into a flood."""
+"""Logs each kind of problem at most once a minute, so that an outage does not flood the app's log."""
 
 from __future__ import annotations
 

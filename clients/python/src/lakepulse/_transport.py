@@ -22,7 +22,7 @@ class Unreachable(Exception):
 
 
 class Answer(NamedTuple):
-    """What ingest said."""
+    """An answer of ingest."""
 
     status: int
     headers: Message

@@ -61,7 +61,7 @@ def measure(
 
 
 class _Measuring:
-    """What the sessions of one app share."""
+    """Client, callback and names shared by the sessions of one app."""
 
     def __init__(self, client: Client, user_id: Optional[UserCallback]) -> None:
         self.client = client
@@ -115,7 +115,7 @@ def _guarded(client: Client, act: Callable[..., Any], *arguments: Any) -> None:
 
 
 class _Work(Exchange):
-    """What a session does for one message of its page."""
+    """The work of a session for one message of its page."""
 
     __slots__ = ("name", "found")
 

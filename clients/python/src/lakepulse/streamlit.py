@@ -62,7 +62,7 @@ def measure(client: Optional[Client] = None, *, user_id: Optional[UserCallback] 
 
 
 class _Widget(NamedTuple):
-    """What the page was sent of a widget."""
+    """A widget as it was sent to the page."""
 
     kind: str
     label: str

@@ -95,7 +95,7 @@ class Children(ProcessCase):
             "client = lakepulse.Client(flush_interval=60)\n"
             "def make(n):\n"
             "    for _ in range(n): client.record(endpoint='/x', method='GET', status_code=200, response_time_ms=1)\n"
-            "    while client._lanes[0]._note is None: time.sleep(0.001)\n"
+            "    client._sender.started.wait(20)\n"
             "make(5)\n"
             "child = os.fork()\n"
             "if child == 0:\n"
@@ -141,7 +141,7 @@ class Killed(ProcessCase):
     def test_usage_events_are_counted_with_usage_events(self) -> None:
         more = "client.track(event_type='query_executed', user_id='jo')"
         self.assertEqual(self.end(self.script(RECORD_AND_WAIT.format(count=2, more=more)), signal.SIGKILL), -9)
-        self.assertEqual(self.next_start()["dropped"], 2)  # the usage lane had nothing to send its report with
+        self.assertEqual(self.next_start()["dropped"], 2)  # the usage queue had nothing to send its report with
         code = RECORD_ONE.replace("client.record(", "client.track(event_type='a', user_id='jo') or client.record(")
         self.kill_one(0)
         self.assertEqual(self.script(code).wait(WAIT), 0)

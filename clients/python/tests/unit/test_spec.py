@@ -137,23 +137,23 @@ class Drops(IngestCase):
             with self.subTest(case["name"]):
                 self.ingest.calls.clear()
                 client = self.client()
-                lane = client._performance
+                queue = client._performance
                 for step in case["steps"]:
                     self.assertLessEqual(set(step), {"dropped", "answer", "reported", "dropped_meanwhile"})
-                    lane.add_lost(step["dropped"])
-                    self.ingest.answer = self.answer(step, lane)
+                    queue.add_lost(step["dropped"])
+                    self.ingest.answer = self.answer(step, queue)
                     record(client)
                     before = len(self.ingest.calls)
                     client._sender.flush(WAIT)
                     self.assertEqual(self.ingest.calls[before].body.get("dropped", 0), step["reported"])
 
-    def answer(self, step: Any, lane: Any) -> Callable[[Call], Answer]:
+    def answer(self, step: Any, queue: Any) -> Callable[[Call], Answer]:
         def refuse_all(call: Call) -> Answer:
             reasons = [{"index": n, "field": "endpoint", "reason": "x"} for n in range(len(call.events))]
             return Answer(400, {"rejected": reasons})
 
         def said(call: Call) -> Answer:
-            lane.add_lost(step.get("dropped_meanwhile", 0))
+            queue.add_lost(step.get("dropped_meanwhile", 0))
             if step["answer"] == "all refused":
                 return refuse_all(call)
             return Answer() if step["answer"] == "accepted" else Answer(503, {})

@@ -1,4 +1,4 @@
-"""A lane: the bounded way from the app's threads to one of ingest's paths.
+"""A bounded queue between the app's threads and one of ingest's paths.
 
 States of an event: waiting (no id yet) -> in a batch (id and timestamp fixed) -> accepted | rejected | dropped.
 ``put`` is called by any thread; everything else only by the sender's.
@@ -21,8 +21,8 @@ _AT_ONE_GO = 16
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
-def politely(items: Iterable[Any]) -> Iterator[Any]:
-    """Yield items, letting the app's threads run every few of them.
+def share_interpreter(items: Iterable[Any]) -> Iterator[Any]:
+    """Yield items, and let the app's threads run every few of them.
 
     A thread that computes keeps the interpreter for 5 ms when another wants it: a request that comes in while a batch
     is made would wait that long.
@@ -46,7 +46,7 @@ class Batch:
 
     def body(self) -> bytes:
         """Return the request body."""
-        events = ",".join(_ENCODER.encode(event) for event in politely(self.events))
+        events = ",".join(_ENCODER.encode(event) for event in share_interpreter(self.events))
         dropped = f',"dropped":{self.dropped}' if self.dropped else ""
         return f'{{"events":[{events}]{dropped}}}'.encode("ascii")
 
@@ -57,7 +57,7 @@ class Batch:
         return [Batch(events, self.clock_offset, 0, self.refusals, self.restamped) for events in parts]
 
 
-class Lane:
+class EventQueue:
     """Bounded queue, the batches under way, and the numbers of both."""
 
     def __init__(self, path: str, capacity: int, batch_size: int, encode: Callable[[Any, float], Event]) -> None:
@@ -71,7 +71,7 @@ class Lane:
         """Start empty, with a new lock: after a fork another thread may have held the old one."""
         self._note: Optional[Callable[[int], None]] = None
         self._lock = threading.Lock()
-        self._queue: Deque[Any] = deque()
+        self._records: Deque[Any] = deque()
         self._batches: Deque[Batch] = deque()
         self._being_made = 0
         self._unreported = 0
@@ -109,14 +109,14 @@ class Lane:
         """Queue a record, or drop and count it when the queue is full. Report whether a batch has become full."""
         with self._lock:
             self.recorded += 1
-            if self._closed or len(self._queue) >= self._capacity:
+            if self._closed or len(self._records) >= self._capacity:
                 self.dropped += 1
                 self._unreported += 1
                 self._changed()
                 return False
-            self._queue.append(record)
+            self._records.append(record)
             self._changed()
-            return len(self._queue) == self._batch_size
+            return len(self._records) == self._batch_size
 
     def waiting(self) -> int:
         """Return how many events ingest has not answered for."""
@@ -124,7 +124,10 @@ class Lane:
             return self._waiting()
 
     def _waiting(self) -> int:
-        return len(self._queue) + self._being_made + sum(len(batch.events) for batch in self._batches)
+        waiting = len(self._records) + self._being_made
+        for batch in self._batches:  # one or two; asked for every event, so without a generator
+            waiting += len(batch.events)
+        return waiting
 
     def has_batch(self) -> bool:
         """Report whether a batch waits for another try."""
@@ -136,14 +139,14 @@ class Lane:
             if self._batches:
                 self._batches[0].dropped = self._unreported
                 return self._batches[0]
-            taken = [self._queue.popleft() for _ in range(min(self._batch_size, len(self._queue)))]
+            taken = [self._records.popleft() for _ in range(min(self._batch_size, len(self._records)))]
             self._being_made = len(taken)
             dropped = self._unreported
         if not taken:
             return None
         events: List[Event] = []
         try:
-            for record in politely(taken):
+            for record in share_interpreter(taken):
                 events.append(self._encode(record, clock_offset))
         finally:
             batch = Batch(events, clock_offset, dropped)
@@ -208,7 +211,7 @@ class Lane:
         with self._lock:
             self._closed = True
             lost = self._waiting()
-            self._queue.clear()
+            self._records.clear()
             self._batches.clear()
             self.dropped += lost
             self._unreported += lost
@@ -216,5 +219,5 @@ class Lane:
         return lost
 
     def _take_first(self) -> Batch:
-        # close() may have emptied the lane while its batch was on the way.
+        # close() may have emptied the queue while its batch was on the way.
         return self._batches.popleft() if self._batches else Batch([], 0.0)
