@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Dict, List
 
 from ..fake_ingest import WAIT
@@ -45,6 +47,7 @@ class ServerCase(ProcessCase):
         (self.folder / "fastapiapp.py").write_text(FASTAPI_APP)
         self.site = Site()
         self.site.port = self.port
+        self.asked = 0
 
     def serve(self, *command: str, **more: str) -> "subprocess.Popen[str]":
         """Start a server and wait until it answers. /health is no request that is recorded."""
@@ -68,8 +71,19 @@ class ServerCase(ProcessCase):
     def ask(self, count: int = REQUESTS) -> None:
         for n in range(count):
             self.assertEqual(self.site.ask("GET", f"/items/{n}").status, 200)
-        # A request is recorded after its response has left: once this one is answered, the last is recorded.
-        self.site.ask("GET", "/health")
+        self.asked += count
+        self.until_recorded()
+
+    def until_recorded(self) -> None:
+        """Wait until every request is delivered or counted: it is recorded after its response has left."""
+        ends = time.monotonic() + WAIT
+        while len(self.ingest.performance()) + self.undelivered() < self.asked:
+            self.assertLess(time.monotonic(), ends, "requests were answered and never recorded")
+            time.sleep(0.01)
+
+    def undelivered(self) -> int:
+        """Return how many records the processes of the app hold, by their journals."""
+        return sum(undelivered_in(path) for path in self.journal.glob("*.journal"))
 
     def accounted_for(self, made: int) -> Dict[str, int]:
         """Start the app once more, and compare what was made with what was stored and reported as dropped."""
@@ -200,6 +214,14 @@ class UvicornServers(ServerCase):
         self.ask()
         self.end(server, signal.SIGTERM)
         self.accounted_for(2 * REQUESTS)
+
+
+def undelivered_in(journal: Path) -> int:
+    try:
+        _, _, performance, _ = struct.unpack("<4sI2Q", journal.read_bytes())
+    except FileNotFoundError:
+        return 0  # it has been taken over since it was listed
+    return int(performance)
 
 
 def children_of(pid: int) -> List[int]:
