@@ -9,26 +9,35 @@ import struct
 import subprocess
 import sys
 import time
+from http.client import HTTPException
 from pathlib import Path
-from typing import Dict, List
+from typing import Collection, Dict, List, Set
 
 from ..fake_ingest import WAIT
 from ..processes import ProcessCase
 from .serving import Site
 
 FLASK_APP = """
-import flask, lakepulse
+import os, flask, lakepulse
 app = flask.Flask(__name__)
 lakepulse.init_flask(app, flush_interval=60)
+
+@app.get("/health")
+def health():
+    return str(os.getpid())
 
 @app.get("/items/<int:item_id>")
 def item(item_id):
     return str(item_id)
 """
 FASTAPI_APP = """
-import fastapi, lakepulse
+import os, fastapi, lakepulse
 app = fastapi.FastAPI()
 app.add_middleware(lakepulse.LakepulseMiddleware, flush_interval=60)
+
+@app.get("/health")
+async def health():
+    return os.getpid()
 
 @app.get("/items/{item_id}")
 async def item(item_id: int):
@@ -55,18 +64,21 @@ class ServerCase(ProcessCase):
         self.until_it_answers(process)
         return process
 
-    def until_it_answers(self, process: "subprocess.Popen[str]") -> None:
+    def until_it_answers(self, process: "subprocess.Popen[str]", but_not: Collection[int] = ()) -> None:
+        """Wait for an answer of a worker, one that is new if those that end are given."""
         ends = time.monotonic() + WAIT
-        while time.monotonic() < ends:
+        while time.monotonic() < ends and process.poll() is None:
             try:
-                self.site.ask("GET", "/health")
-                return
-            except OSError:
-                if process.poll() is not None:
-                    break
-                time.sleep(0.02)
+                if int(self.site.ask("GET", "/health").body) not in but_not:
+                    return
+            except (OSError, HTTPException):
+                time.sleep(0.02)  # not there yet, or no longer
         process.kill()
-        self.fail(f"the server did not start: {process.communicate()[0]}")
+        self.fail(f"the server did not answer: {process.communicate()[0]}")
+
+    def workers(self) -> Set[int]:
+        """Return the process ids that answer now."""
+        return {int(self.site.ask("GET", "/health").body) for _ in range(20)}
 
     def ask(self, count: int = REQUESTS) -> None:
         for n in range(count):
@@ -133,9 +145,10 @@ class FlaskServers(ServerCase):
     def test_a_reload_sends_the_rest(self) -> None:
         server = self.serve("-m", "flask", "run", "--reload", "--port", "PORT", FLASK_APP="flaskapp")
         self.ask()
+        before = self.workers()
         (self.folder / "flaskapp.py").write_text(FLASK_APP + "\n# changed\n")
         self.ingest.wait_until(lambda: len(self.ingest.performance()) >= REQUESTS)
-        self.until_it_answers(server)
+        self.until_it_answers(server, before)
         self.ask()
         self.end(server, signal.SIGTERM)
         self.accounted_for(2 * REQUESTS)
@@ -157,9 +170,10 @@ class Gunicorn(ServerCase):
     def test_a_reload_of_the_workers_sends_the_rest(self) -> None:
         server = self.gunicorn("flaskapp:app")
         self.ask()
+        before = self.workers()
         server.send_signal(signal.SIGHUP)
         self.ingest.wait_until(lambda: len(self.ingest.performance()) >= REQUESTS)
-        self.until_it_answers(server)
+        self.until_it_answers(server, before)
         self.ask()
         self.end(server, signal.SIGTERM)
         self.assert_all_sent(2 * REQUESTS)
@@ -169,15 +183,10 @@ class Gunicorn(ServerCase):
         self.ask()
         (worker,) = children_of(server.pid)
         os.kill(worker, signal.SIGKILL)
-        self.until_it_answers(server)
-        while self.port_answers_by(worker, server.pid):
-            time.sleep(0.02)
+        self.until_it_answers(server, [worker])
         self.ask()
         self.end(server, signal.SIGTERM)
         self.assertEqual(self.accounted_for(2 * REQUESTS), {"stored": REQUESTS, "dropped": REQUESTS})
-
-    def port_answers_by(self, worker: int, master: int) -> bool:
-        return children_of(master) in ([], [worker])
 
     def test_workers_that_serve_asgi_send_the_rest(self) -> None:
         server = self.gunicorn("--worker-class", "uvicorn.workers.UvicornWorker", "fastapiapp:app")
@@ -208,9 +217,10 @@ class UvicornServers(ServerCase):
     def test_a_reload_sends_the_rest(self) -> None:
         server = self.uvicorn("--reload")
         self.ask()
+        before = self.workers()
         (self.folder / "fastapiapp.py").write_text(FASTAPI_APP + "\n# changed\n")
         self.ingest.wait_until(lambda: len(self.ingest.performance()) >= REQUESTS)
-        self.until_it_answers(server)
+        self.until_it_answers(server, before)
         self.ask()
         self.end(server, signal.SIGTERM)
         self.accounted_for(2 * REQUESTS)
