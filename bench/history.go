@@ -50,7 +50,7 @@ ON CONFLICT DO NOTHING`, from, to)
 
 // forgetAggregates takes a database back to before its first aggregation run.
 func forgetAggregates(ctx context.Context, pool *pgxpool.Pool, from, to time.Time) error {
-	_, err := pool.Exec(ctx, `TRUNCATE aggregated_metrics, aggregated_days, aggregated_totals, hour_receipts, day_receipts, aggregation_runs`)
+	_, err := pool.Exec(ctx, `TRUNCATE aggregate_hours, aggregate_days, aggregate_totals, hour_receipts, day_receipts, aggregation_runs`)
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,7 @@ func triggerFailsWithTheRun(t *testing.T, dir string) {
 	conn, err := pgx.Connect(t.Context(), p.database)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(t.Context())) }()
-	_, err = conn.Exec(t.Context(), "DROP TABLE metrics.aggregated_metrics CASCADE")
+	_, err = conn.Exec(t.Context(), "DROP TABLE metrics.aggregate_hours CASCADE")
 	require.NoError(t, err)
 	require.Equal(t, 2, p.trigger(t, p.url).exit(t))
 }

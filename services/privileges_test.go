@@ -124,7 +124,7 @@ func TestLeastPrivilege(t *testing.T) {
 		"aggregate adds no raw rows":            {aggregateURL, `INSERT INTO metrics.usage_events (id, "timestamp", received_at, app, event_type, user_id) VALUES (gen_random_uuid(), now(), now(), '', '', '')`},
 		"none of them changes tables":           {aggregateURL, `DROP TABLE metrics.usage_events`},
 		"none of them touches the migrations":   {aggregateURL, `UPDATE metrics.schema_migrations SET version = 0`},
-		"the aggregate's rights are no writers": {writerURL, `DELETE FROM metrics.aggregated_metrics`},
+		"the aggregate's rights are no writers": {writerURL, `DELETE FROM metrics.aggregate_hours`},
 	}
 	for name, c := range refused {
 		t.Run(name, func(t *testing.T) {

@@ -54,23 +54,30 @@ func CompareReceipts(ctx context.Context, db DB, kind event.Kind, start, end tim
 		})
 }
 
-// ReadAggregatedHours reads the hours between two moments that have a receipt
-// and no mark, and how many rows each was made from: aggregates answer for them.
-func ReadAggregatedHours(ctx context.Context, db DB, from, to time.Time, each func(kind event.Kind, hour time.Time, rows int64)) error {
+// AggregatedHour is an hour or a UTC day that aggregates answer for.
+type AggregatedHour struct {
+	Kind  event.Kind
+	Start time.Time
+	Rows  int64 // that it was made from
+	Whole bool  // of an hour: it is not kept in parts
+}
+
+// ReadAggregatedHours reads the hours between two moments that have a receipt and
+// no mark: aggregates answer for them.
+func ReadAggregatedHours(ctx context.Context, db DB, from, to time.Time, each func(AggregatedHour)) error {
 	return readReceipts(ctx, db, "read hour receipts", aggregatedHours, from.Truncate(time.Hour), to, each)
 }
 
 // ReadAggregatedDays is [ReadAggregatedHours] for the sums of UTC days.
-func ReadAggregatedDays(ctx context.Context, db DB, from, to time.Time, each func(kind event.Kind, day time.Time, rows int64)) error {
+func ReadAggregatedDays(ctx context.Context, db DB, from, to time.Time, each func(AggregatedHour)) error {
 	return readReceipts(ctx, db, "read day receipts", aggregatedDays, from.Truncate(24*time.Hour), to, each)
 }
 
-func readReceipts(ctx context.Context, db DB, what, sql string, from, to time.Time, each func(event.Kind, time.Time, int64)) error {
-	var kind event.Kind
-	var at time.Time
-	var n int64
-	return queryRows(ctx, db, what, sql, []any{from, to}, []any{&kind, &at, &n}, func() error {
-		each(kind, at.UTC(), n)
+func readReceipts(ctx context.Context, db DB, what, sql string, from, to time.Time, each func(AggregatedHour)) error {
+	var h AggregatedHour
+	return queryRows(ctx, db, what, sql, []any{from, to}, []any{&h.Kind, &h.Start, &h.Rows, &h.Whole}, func() error {
+		h.Start = h.Start.UTC()
+		each(h)
 		return nil
 	})
 }
@@ -95,12 +102,12 @@ func queryTimes(ctx context.Context, db DB, sql string, args ...any) ([]time.Tim
 
 const (
 	aggregatedHours = `
-SELECT r.metric_type, r.time_bucket, r.source_rows FROM hour_receipts r
+SELECT r.metric_type, r.time_bucket, r.source_rows, r.whole AND r.source_rows > 0 FROM hour_receipts r
  WHERE r.time_bucket >= $1 AND r.time_bucket < $2
    AND NOT EXISTS (SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket = r.time_bucket)`
 
 	aggregatedDays = `
-SELECT r.metric_type, r.time_bucket, r.source_rows FROM day_receipts r
+SELECT r.metric_type, r.time_bucket, r.source_rows, false FROM day_receipts r
  WHERE r.time_bucket >= $1 AND r.time_bucket < $2
    AND NOT EXISTS (SELECT FROM hour_marks m WHERE m.metric_type = r.metric_type AND m.time_bucket >= r.time_bucket
                       AND m.time_bucket < r.time_bucket + interval '24 hours')`

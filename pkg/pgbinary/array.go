@@ -39,3 +39,59 @@ func AppendInt4s(dst []byte, numbers []int32) []byte {
 	}
 	return dst
 }
+
+// AppendInt4Array appends an int[] with its length.
+func AppendInt4Array(dst []byte, numbers []int32) []byte {
+	return AppendSized(dst, func(b []byte) []byte { return AppendInt4s(b, numbers) })
+}
+
+// AppendInt8Array appends a bigint[], NULL when all is 0 and it may be.
+func AppendInt8Array(dst []byte, numbers []int64, orNull bool) []byte {
+	if orNull && allZero(numbers) {
+		return AppendNull(dst)
+	}
+	return appendArray(dst, pgtype.Int8OID, len(numbers), func(b []byte, i int) []byte { return AppendInt8(b, numbers[i]) })
+}
+
+// AppendFloat8Array appends a double precision[], NULL when all is 0.
+func AppendFloat8Array(dst []byte, numbers []float64) []byte {
+	if allZero(numbers) {
+		return AppendNull(dst)
+	}
+	return appendArray(dst, pgtype.Float8OID, len(numbers), func(b []byte, i int) []byte { return AppendFloat8(b, numbers[i]) })
+}
+
+// AppendByteaArray appends a bytea[], NULL when all are empty.
+func AppendByteaArray(dst []byte, values [][]byte) []byte {
+	empty := true
+	for _, v := range values {
+		empty = empty && len(v) == 0
+	}
+	if empty {
+		return AppendNull(dst)
+	}
+	return appendArray(dst, pgtype.ByteaOID, len(values), func(b []byte, i int) []byte {
+		return append(appendLength(b, len(values[i])), values[i]...)
+	})
+}
+
+func appendArray(dst []byte, elem uint32, n int, each func(dst []byte, i int) []byte) []byte {
+	return AppendSized(dst, func(b []byte) []byte {
+		at := len(b)
+		b = append(b, make([]byte, ArrayHeader)...)
+		PutArrayHeader(b[at:], elem, n, false)
+		for i := range n {
+			b = each(b, i)
+		}
+		return b
+	})
+}
+
+func allZero[N int64 | float64](numbers []N) bool {
+	for _, n := range numbers {
+		if n != 0 {
+			return false
+		}
+	}
+	return true
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/lakepulse/lakepulse/migrations"
+	"github.com/lakepulse/lakepulse/migrations/carry"
 )
 
 // MigrateUp brings the schema of the database at url to the newest version.
@@ -27,11 +28,70 @@ func MigrateUp(ctx context.Context, url string) error {
 // it at once: golang-migrate lets one work while the others wait.
 func Migrate(ctx context.Context, cfg Config) error {
 	return withMigrations(ctx, cfg, func(m *migrate.Migrate) error {
+		if err := carryOver(ctx, cfg, m); err != nil {
+			return fmt.Errorf("migrate up: %w", err)
+		}
 		if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
 			return fmt.Errorf("migrate up: %w", err)
 		}
 		return findable(ctx, cfg)
 	})
+}
+
+// carryOver brings the schema past the migration that drops the older tables of
+// aggregates, whose rows it copies before. That migration checks once more and is
+// one transaction: where it fails it has changed nothing, so its version is taken
+// back and the error says what is missing.
+func carryOver(ctx context.Context, cfg Config, m *migrate.Migrate) (err error) {
+	conn, err := connect(ctx, cfg, nil)
+	if err != nil {
+		return err
+	}
+	// The lock ends with the connection. Without it two processes could both find an
+	// older version, and the slower one would go back to where it wanted to stop.
+	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
+	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtext('lakepulse.carry'))`); err != nil {
+		return fmt.Errorf("wait for another process that migrates: %w", err)
+	}
+	version, dirty, err := m.Version()
+	if err != nil && !errors.Is(err, migrate.ErrNilVersion) {
+		return err
+	}
+	if version >= carry.To || dirty {
+		return nil
+	}
+	if version < carry.From {
+		if err := m.Migrate(carry.From); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+			return err
+		}
+	}
+	return carry.All(ctx, conn, func() error {
+		if err := m.Migrate(carry.To); err != nil && !errors.Is(err, migrate.ErrNoChange) {
+			return errors.Join(err, m.Force(carry.From))
+		}
+		return nil
+	})
+}
+
+// connect opens one connection; change, when not nil, changes its parameters.
+func connect(ctx context.Context, cfg Config, change func(params map[string]string)) (*pgx.Conn, error) {
+	pc, err := poolConfig(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if change != nil {
+		change(pc.ConnConfig.RuntimeParams)
+	}
+	if pc.BeforeConnect != nil {
+		if err := pc.BeforeConnect(ctx, pc.ConnConfig); err != nil {
+			return nil, fmt.Errorf("database credentials: %w", err)
+		}
+	}
+	conn, err := pgx.ConnectConfig(ctx, pc.ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return conn, nil
 }
 
 // oneAtATime goes before a statement, and is one transaction with it, that two at
@@ -43,19 +103,9 @@ const oneAtATime = `SELECT pg_advisory_xact_lock(hashtext('lakepulse.schema')); 
 // their names. What came first stays first. Lakepulse itself does not need it,
 // so a role that may not do it is left alone.
 func findable(ctx context.Context, cfg Config) error {
-	pc, err := poolConfig(cfg)
+	conn, err := connect(ctx, cfg, func(params map[string]string) { delete(params, "search_path") })
 	if err != nil {
 		return err
-	}
-	delete(pc.ConnConfig.RuntimeParams, "search_path")
-	if pc.BeforeConnect != nil {
-		if err := pc.BeforeConnect(ctx, pc.ConnConfig); err != nil {
-			return fmt.Errorf("database credentials: %w", err)
-		}
-	}
-	conn, err := pgx.ConnectConfig(ctx, pc.ConnConfig)
-	if err != nil {
-		return fmt.Errorf("connect: %w", err)
 	}
 	_, err = conn.Exec(ctx, oneAtATime+`
 DO $$ BEGIN

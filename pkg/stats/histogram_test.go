@@ -13,13 +13,17 @@ import (
 
 // shapes are the distributions that histograms are known to get wrong.
 var shapes = map[string]func(*rand.Rand) float64{
-	"uniform":             func(r *rand.Rand) float64 { return 0.1 + r.Float64()*1000 },
-	"long tail":           func(r *rand.Rand) float64 { return min(20*math.Exp(r.NormFloat64()*2), 3.6e6) },
-	"two far peaks":       func(r *rand.Rand) float64 { return []float64{1, 30000}[r.IntN(2)] * (1 + r.Float64()/1000) },
-	"all the same":        func(*rand.Rand) float64 { return 17.3 },
-	"a bound, just below": func(r *rand.Rand) float64 { _, below := stats.Bounds(1 + r.IntN(879)); return math.Nextafter(below, 0) },
-	"a bound, exactly":    func(r *rand.Rand) float64 { from, _ := stats.Bounds(1 + r.IntN(879)); return from },
-	"the whole scale":     func(r *rand.Rand) float64 { return stats.Least * math.Exp(r.Float64()*math.Log(3.6e7)) },
+	"uniform":       func(r *rand.Rand) float64 { return 0.1 + r.Float64()*1000 },
+	"long tail":     func(r *rand.Rand) float64 { return min(20*math.Exp(r.NormFloat64()*2), 3.6e6) },
+	"two far peaks": func(r *rand.Rand) float64 { return []float64{1, 30000}[r.IntN(2)] * (1 + r.Float64()/1000) },
+	"all the same":  func(*rand.Rand) float64 { return 17.3 },
+	"a bound, just below": func(r *rand.Rand) float64 {
+		_, below := stats.Bounds(2 + r.IntN(1273))
+		return math.Nextafter(below, 0)
+	},
+	"a bound, exactly": func(r *rand.Rand) float64 { from, _ := stats.Bounds(2 + r.IntN(1273)); return from },
+	"the whole scale":  func(r *rand.Rand) float64 { return 0.001 * math.Exp(r.Float64()*math.Log(86_400_000/0.001)) },
+	"below a tenth":    func(r *rand.Rand) float64 { return []float64{0, 0.012, 0.045, 0.098}[r.IntN(4)] },
 	"one slow in a hundred": func(r *rand.Rand) float64 {
 		if r.IntN(100) == 0 {
 			return 3.5e6
@@ -77,11 +81,11 @@ func TestQuantile(t *testing.T) {
 
 	t.Run("values outside the scale are counted and answer with the extremes", func(t *testing.T) {
 		t.Parallel()
-		h := histogramOf([]float64{0, 0, 0.01, 5, 4e6, 5e6, 9e6})
+		h := histogramOf([]float64{0, 0, 1e-5, 5, 9e7, 1e8, 2e8})
 		require.EqualValues(t, 7, h.Count())
-		require.Zero(t, h.Quantile(0.3))
+		require.Zero(t, h.Quantile(0.4))
 		require.InEpsilon(t, 5, h.Quantile(0.5), stats.RelativeError)
-		require.Equal(t, 9e6, h.Quantile(0.8))
+		require.Equal(t, 2e8, h.Quantile(0.8))
 	})
 }
 
@@ -186,7 +190,7 @@ func TestBucket(t *testing.T) {
 
 	t.Run("bounds belong to the upper bucket", func(t *testing.T) {
 		t.Parallel()
-		for b := 1; b < stats.Buckets; b++ {
+		for b := stats.Low; b < stats.Buckets; b++ {
 			from, _ := stats.Bounds(b)
 			require.Equal(t, b, stats.Bucket(from))
 			require.Equal(t, b-1, stats.Bucket(math.Nextafter(from, 0)))
@@ -195,10 +199,16 @@ func TestBucket(t *testing.T) {
 
 	t.Run("no bucket is wider than the error allows", func(t *testing.T) {
 		t.Parallel()
-		for b := 1; b < stats.Buckets-1; b++ {
+		for b := stats.Low + 1; b < stats.High; b++ {
 			from, below := stats.Bounds(b)
 			require.Less(t, (below-from)/(below+from), stats.RelativeError)
 		}
+	})
+
+	t.Run("the scale reaches from a microsecond to a day", func(t *testing.T) {
+		t.Parallel()
+		require.Less(t, stats.Least, 0.001)
+		require.Greater(t, stats.Most, 86_400_000.)
 	})
 
 	t.Run("odd values have a place", func(t *testing.T) {
@@ -215,8 +225,51 @@ func TestAddEncoded(t *testing.T) {
 	t.Run("what is no histogram is refused", func(t *testing.T) {
 		t.Parallel()
 		var h stats.Histogram
-		require.Error(t, h.AddEncoded([]byte{1, 2, 3}, 0, 0))
-		require.Error(t, h.AddEncoded([]byte{0xff, 0xff, 0, 0, 0, 0, 0, 1}, 0, 0))
+		for what, data := range map[string][]byte{"cut short": {0x80}, "a bucket too far": {0xff, 0x7f}, "the same bucket again": {4, 0},
+			"a count cut short": {5, 0x80}, "a count that needs none": {5, 1}, "steps too far": {0xc0, 0x13, 0xc0, 0x13}} {
+			require.Error(t, h.AddEncoded(data, 0, 0), what)
+		}
+	})
+	t.Run("a list of buckets is encoded as the histogram is", func(t *testing.T) {
+		t.Parallel()
+		r := rand.New(rand.NewPCG(5, 6))
+		for name, shape := range shapes {
+			values := sample(r, 300, shape)
+			buckets := make([]uint16, len(values))
+			for i, v := range values {
+				buckets[i] = uint16(stats.Bucket(v))
+			}
+			slices.Sort(buckets)
+			require.Equal(t, histogramOf(values).Append(nil), stats.AppendBuckets(nil, buckets), name)
+		}
+	})
+	t.Run("a quiet hour takes a few bytes", func(t *testing.T) {
+		t.Parallel()
+		require.LessOrEqual(t, len(histogramOf([]float64{12, 45, 98}).Append(nil)), 5)
+	})
+}
+
+func TestBound(t *testing.T) {
+	t.Parallel()
+
+	t.Run("is a hundredth within the scale", func(t *testing.T) {
+		t.Parallel()
+		h := histogramOf([]float64{0, 0, 0.001, 0.045, 12, 86_400_000})
+		for _, q := range []float64{0.01, 0.3, 0.5, 0.8, 1} {
+			require.InDelta(t, stats.RelativeError, h.Bound(q), 0)
+		}
+		require.InDelta(t, 0, h.Quantile(0.3), 0, "zero is kept exactly")
+	})
+	t.Run("says what a value of a histogram of the schema before is worth", func(t *testing.T) {
+		t.Parallel()
+		var h stats.Histogram
+		h.AddCount(stats.Low, 50, 0.02, 400)
+		h.AddCount(stats.Bucket(400), 40, 0.02, 400)
+		require.InDelta(t, 0.02, h.Quantile(0.5), 0)
+		require.InDelta(t, 4, h.Bound(0.5), 1e-9, "up to 0.1 instead of 0.02")
+		require.InDelta(t, stats.RelativeError, h.Bound(0.95), 0)
+		h.AddCount(stats.High, 100, 3_700_000, 7_200_000)
+		require.InDelta(t, 1, h.Bound(0.9), 1e-9, "down to an hour instead of two")
 	})
 }
 

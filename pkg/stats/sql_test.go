@@ -42,7 +42,7 @@ func TestSQL(t *testing.T) {
 		for range 20_000 {
 			values = append(values, math.Exp(r.Float64()*25-5))
 		}
-		rows, err := conn.Query(t.Context(), `SELECT response_time_bucket(v) FROM unnest($1::float8[]) WITH ORDINALITY AS u(v, i) ORDER BY i`, values)
+		rows, err := conn.Query(t.Context(), `SELECT histogram_bucket(v) FROM unnest($1::float8[]) WITH ORDINALITY AS u(v, i) ORDER BY i`, values)
 		require.NoError(t, err)
 		got, err := pgx.CollectRows(rows, pgx.RowTo[int])
 		require.NoError(t, err)
@@ -52,32 +52,42 @@ func TestSQL(t *testing.T) {
 		}
 	})
 
-	t.Run("a histogram built in SQL is the one built in Go", func(t *testing.T) {
+	t.Run("a stored histogram is read and merged alike", func(t *testing.T) {
 		t.Parallel()
 		conn := connect(t)
-		values := sample(rand.New(rand.NewPCG(3, 4)), 5000, shapes["long tail"])
-		want := histogramOf(values)
-		var encoded []byte
+		r := rand.New(rand.NewPCG(3, 4))
+		one, two := histogramOf(sample(r, 3000, shapes["long tail"])), histogramOf(append(sample(r, 40, shapes["long tail"]), 0, 0, 1e-5, 9e7))
+		var merged []byte
 		var n uint64
+		var p []float64
+		both := histogramOf(nil)
+		both.Merge(one)
+		both.Merge(two)
 		require.NoError(t, conn.QueryRow(t.Context(), `
-			WITH buckets AS (SELECT response_time_bucket(v) AS b, count(*) AS n FROM unnest($1::float8[]) AS u(v) GROUP BY 1),
-			encoded AS (SELECT string_agg(histogram_word(b, n), '' ORDER BY b) AS h FROM buckets)
-			SELECT h, (SELECT sum(n) FROM histogram_buckets(h)) FROM encoded`, values).Scan(&encoded, &n))
-		require.Equal(t, want.Append(nil), encoded)
-		require.Equal(t, want.Count(), n)
+			WITH m AS (SELECT histogram_of_all($1::bytea[]) AS h)
+			SELECT h, (SELECT sum(n) FROM histogram_buckets_of(h)), ARRAY(SELECT histogram_percentile(h, q, $3, $4) FROM unnest($2::float8[]) AS q) FROM m`,
+			[][]byte{one.Append(nil), two.Append(nil)}, []float64{0.001, 0.25, 0.5, 0.95, 0.99, 1}, both.Min(), both.Max()).Scan(&merged, &n, &p))
+		require.Equal(t, both.Append(nil), merged)
+		require.Equal(t, both.Count(), n)
+		for i, q := range []float64{0.001, 0.25, 0.5, 0.95, 0.99, 1} {
+			require.InEpsilon(t, both.Quantile(q)+1, p[i]+1, 1e-9, "%v", q)
+		}
 	})
 
-	t.Run("a set of users comes as the database sends it", func(t *testing.T) {
+	t.Run("sets of users and distributions are read alike", func(t *testing.T) {
 		t.Parallel()
 		conn := connect(t)
-		rows, err := conn.Query(t.Context(), `SELECT '{3,1,70000}'::int[] UNION ALL SELECT '{}'`)
-		require.NoError(t, err)
-		defer rows.Close()
+		var encoded []byte
+		var numbers []int32
+		var items, counts []int64
+		require.NoError(t, conn.QueryRow(t.Context(), `SELECT user_set('{300,1,70000,1}'), user_numbers_of($1),
+			ARRAY(SELECT item FROM counts_of($2)), ARRAY(SELECT n FROM counts_of($2))`, stats.AppendUsers(nil, []int32{1, 300, 70000}),
+			stats.AppendCounts(nil, []stats.Count{{Item: 200, N: 5}, {Item: 503, N: 1 << 40}})).Scan(&encoded, &numbers, &items, &counts))
 		var u stats.Users
-		for rows.Next() {
-			require.NoError(t, u.AddBinary(rows.RawValues()[0]))
-		}
-		require.NoError(t, rows.Err())
-		require.Equal(t, []int32{1, 3, 70000}, u.Numbers())
+		require.NoError(t, u.AddEncoded(encoded))
+		require.Equal(t, []int32{1, 300, 70000}, u.Numbers())
+		require.Equal(t, []int32{1, 300, 70000}, numbers)
+		require.Equal(t, []int64{200, 503}, items)
+		require.Equal(t, []int64{5, 1 << 40}, counts)
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 )
 
@@ -35,38 +36,29 @@ func (u *Users) Add(numbers ...int32) {
 	}
 }
 
-// AddBinary puts a Postgres int[] into the set, as the database sends it in
-// binary: what pgx's Rows.RawValues holds, or array_send returns. It decodes in
-// place, because a page of the dashboard unites a million numbers.
-func (u *Users) AddBinary(data []byte) error {
-	const (
-		int4OID  = 23
-		head     = 12 // dimensions, null flag, element type
-		dim      = 8  // length, lower bound
-		element  = 8  // size, value
-		elements = head + dim
-	)
-	if len(data) < head || binary.BigEndian.Uint32(data[8:]) != int4OID {
-		return fmt.Errorf("%w: no int4 array", errUsers)
-	}
-	if binary.BigEndian.Uint32(data) == 0 {
-		return nil // the empty array has no dimension
-	}
-	if len(data) < elements || binary.BigEndian.Uint32(data) != 1 || binary.BigEndian.Uint32(data[4:]) != 0 {
-		return fmt.Errorf("%w: more than one dimension, or nulls", errUsers)
-	}
-	body := data[elements:]
-	if uint64(len(body)) != uint64(binary.BigEndian.Uint32(data[head:]))*element {
-		return fmt.Errorf("%w: cut short", errUsers)
-	}
-	for ; len(body) > 0; body = body[element:] {
-		x := int32(binary.BigEndian.Uint32(body[4:])) // two's complement is the encoding
-		if x <= 0 {
-			return fmt.Errorf("%w: number %d", errUsers, x)
+// AddEncoded puts a stored set into the set: see [AppendUsers].
+func (u *Users) AddEncoded(data []byte) error {
+	var number uint64
+	for len(data) > 0 {
+		step, size := binary.Uvarint(data)
+		if number += step; size <= 0 || step == 0 || number > math.MaxInt32 {
+			return fmt.Errorf("%w: at %d", errUsers, number)
 		}
-		u.add(uint32(x))
+		u.add(uint32(number)) // at most MaxInt32
+		data = data[size:]
 	}
 	return nil
+}
+
+// AppendUsers appends the encoding of a set: each number's distance from the one
+// before as a varint. The numbers are positive, ascending and different.
+func AppendUsers(dst []byte, sorted []int32) []byte {
+	last := int32(0)
+	for _, n := range sorted {
+		dst = binary.AppendUvarint(dst, uint64(n-last)) // ascending
+		last = n
+	}
+	return dst
 }
 
 // Merge puts o's users into the set.

@@ -1,7 +1,6 @@
 package stats_test
 
 import (
-	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -11,24 +10,6 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/stats"
 )
-
-// binaryArray is numbers as Postgres sends an int[].
-func binaryArray(numbers []int32) []byte {
-	dims := uint32(min(len(numbers), 1)) // 0 or 1
-	data := binary.BigEndian.AppendUint32(nil, dims)
-	data = binary.BigEndian.AppendUint32(data, 0)
-	data = binary.BigEndian.AppendUint32(data, 23)
-	if dims == 0 {
-		return data
-	}
-	data = binary.BigEndian.AppendUint32(data, uint32(len(numbers)))
-	data = binary.BigEndian.AppendUint32(data, 1)
-	for _, x := range numbers {
-		data = binary.BigEndian.AppendUint32(data, 4)
-		data = binary.BigEndian.AppendUint32(data, uint32(x)) // two's complement is the encoding
-	}
-	return data
-}
 
 func TestUsers(t *testing.T) {
 	t.Parallel()
@@ -50,7 +31,7 @@ func TestUsers(t *testing.T) {
 				if r.IntN(2) == 0 {
 					all.Merge(&part)
 				} else {
-					require.NoError(t, all.AddBinary(binaryArray(part.Numbers())))
+					require.NoError(t, all.AddEncoded(stats.AppendUsers(nil, part.Numbers())))
 				}
 			}
 			require.Equal(t, len(want), all.Count())
@@ -91,11 +72,9 @@ func TestUsers(t *testing.T) {
 	t.Run("what is no set is refused", func(t *testing.T) {
 		t.Parallel()
 		var u stats.Users
-		good := binaryArray([]int32{1, 2})
-		require.NoError(t, u.AddBinary(binaryArray(nil)))
-		for cut := range len(good) {
-			require.Error(t, u.AddBinary(good[:cut]), "cut at %d", cut)
-		}
-		require.Error(t, u.AddBinary(binaryArray([]int32{0})))
+		require.NoError(t, u.AddEncoded(nil))
+		require.Error(t, u.AddEncoded([]byte{0}), "the same number again")
+		require.Error(t, u.AddEncoded([]byte{1, 0x80}), "cut short")
+		require.Error(t, u.AddEncoded([]byte{0xff, 0xff, 0xff, 0xff, 0x7f}), "past the last number")
 	})
 }

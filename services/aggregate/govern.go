@@ -81,7 +81,7 @@ func (s *store) tableStates(ctx context.Context, now time.Time, rawRetention tim
 		}
 		out = append(out, t)
 	}
-	for _, table := range []string{"aggregated_metrics", "aggregated_days", "aggregated_totals"} {
+	for _, table := range metricsdb.AggregateTables() {
 		t := metricsdb.TableState{Table: table}
 		var err error
 		if t.Rows, t.Bytes, err = metricsdb.CountTable(ctx, s.pool, table); err != nil {

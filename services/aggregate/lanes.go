@@ -15,6 +15,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/services/aggregate/tally"
 )
 
 // queue is jobs of one kind, in the order of time, that a lane does.
@@ -100,9 +101,9 @@ func (w *work) aggregateAll(ctx context.Context, queues []*queue) error {
 	errs := make([]error, len(queues))
 	for i, own := range slices.Clone(queues) {
 		wg.Go(func() {
-			users := userCache{}
+			caches := newCaches()
 			for own != nil && errs[i] == nil {
-				errs[i] = w.lane(ctx, own, users)
+				errs[i] = w.lane(ctx, own, caches)
 				own = next(i)
 			}
 		})
@@ -112,13 +113,13 @@ func (w *work) aggregateAll(ctx context.Context, queues []*queue) error {
 }
 
 // lane does the jobs of a queue.
-func (w *work) lane(ctx context.Context, q *queue, users userCache) error {
+func (w *work) lane(ctx context.Context, q *queue, caches *caches) error {
 	for {
 		job, found := q.take()
 		if !found {
 			return nil
 		}
-		job.users = users
+		job.caches = caches
 		if err := w.attempt(ctx, q.size, job); err != nil {
 			return err
 		}
@@ -141,7 +142,7 @@ func (w *work) attempt(ctx context.Context, size *jobSize, job hoursJob) error {
 		case len(job.starts) == 1:
 			w.failed(ctx, hour{Kind: job.kind, Start: job.starts[0]}, err)
 			return nil
-		case errors.Is(err, errTooLarge):
+		case errors.Is(err, tally.ErrTooLarge):
 			size.tooLarge(len(job.starts))
 			part = int(size.most.Load())
 		default:

@@ -160,5 +160,5 @@ func (w *work) expire(ctx context.Context) error {
 		}
 		w.note(ctx, func(r *Run) { r.AggregatesDeleted += deleted })
 	}
-	return w.store.tidy(ctx, before)
+	return metricsdb.DeleteOldRecords(ctx, w.store.pool, before)
 }

@@ -17,12 +17,6 @@ import (
 // hour is one hour of one kind.
 type hour = metricsdb.Hour
 
-// day is one UTC day of one kind.
-type day struct {
-	kind  event.Kind
-	start time.Time
-}
-
 // store is the aggregator's SQL.
 type store struct {
 	pool   *pgxpool.Pool
@@ -39,13 +33,15 @@ func (s *store) at(ctx context.Context, step string) error {
 	return s.hook(ctx, step)
 }
 
-// exec runs one statement and passes the step it completes.
-func (s *store) exec(ctx context.Context, tx pgx.Tx, step, sql string, args ...any) error {
-	if _, err := tx.Exec(ctx, sql, args...); err != nil {
-		return fmt.Errorf("%s: %w", step, err)
-	}
-	return s.at(ctx, step)
-}
+// limits are the most rows and keys that are held at once, and how many rows are
+// fetched at a time of an hour that has more. Tests lower them.
+type limits struct{ rows, keys, fetch int }
+
+const (
+	maxRowsAtOnce = 1_000_000
+	maxKeysAtOnce = 150_000
+	fetchRows     = 10_000
+)
 
 // writeEmpty gives those of the hours that have no rows their receipts, all in
 // one statement, and returns the others. A row that is committed meanwhile

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
+	"github.com/lakepulse/lakepulse/services/aggregate/tally"
 )
 
 // hoursJob is what to do in one transaction: hours of one kind that follow each
@@ -21,20 +24,42 @@ type hoursJob struct {
 	runID  uuid.UUID
 	// forced: also hours with a receipt and without a mark.
 	forced bool
-	users  userCache
+	caches *caches
+}
+
+// caches are numbers that the database has committed, for a run's transactions.
+type caches struct {
+	users, names tally.Cache
+	keys         tally.KeyCache
+}
+
+func newCaches() *caches {
+	return &caches{users: tally.Cache{}, names: tally.Cache{}, keys: tally.KeyCache{}}
 }
 
 func (j hoursJob) end() time.Time { return j.starts[len(j.starts)-1].Add(time.Hour) }
 
+// numbers are those a transaction gives out; they hold once it has committed.
+type numbers struct {
+	users, names *tally.Dictionary
+	keys         *tally.Numbered
+}
+
+func (c *caches) numbers() *numbers {
+	return &numbers{users: tally.NewDictionary(c.users), names: tally.NewDictionary(c.names), keys: tally.NewNumbered(c.keys)}
+}
+
 // hoursResult is what a job came to.
 type hoursResult struct {
-	rows  int64
-	users *userIndex // its numbers hold once the transaction has committed
+	rows    int64
+	numbers *numbers
 }
 
 func (r *hoursResult) committed() {
-	if r.users != nil {
-		r.users.committed()
+	if r.numbers != nil {
+		r.numbers.users.Committed()
+		r.numbers.names.Committed()
+		r.numbers.keys.Committed()
 	}
 }
 
@@ -44,47 +69,40 @@ func (r *hoursResult) committed() {
 // another run may have purged since this one made its plan.
 func (s *store) aggregate(ctx context.Context, tx pgx.Tx, j hoursJob) (hoursResult, error) {
 	var res hoursResult
-	rows, err := tx.Query(ctx, hoursNeeded, j.kind, j.starts, j.forced)
-	if err != nil {
-		return res, err
-	}
-	needed, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
+	needed, err := metricsdb.ListNeededHours(ctx, tx, j.kind, j.starts, j.forced)
 	if err != nil || len(needed) == 0 {
 		return res, err
-	}
-	for i := range needed {
-		needed[i] = needed[i].UTC()
 	}
 	j.starts = needed
 	if err := s.at(ctx, "hours needed"); err != nil {
 		return res, err
 	}
-	users := newUserIndex(j.users)
-	t := newTallies(j.kind, j.starts, users)
-	err = s.readAtOnce(ctx, tx, t, j)
-	if errors.Is(err, errTooLarge) && len(j.starts) == 1 {
-		err = s.tallyByKey(ctx, tx, t, j)
+	w := &hoursWork{store: s, tx: tx, job: j, numbers: j.caches.numbers()}
+	w.parts = tally.NewParts(j.kind, j.starts, w.numbers.users, w.numbers.names)
+	err = w.readAtOnce(ctx)
+	if errors.Is(err, tally.ErrTooLarge) && len(j.starts) == 1 {
+		err = w.tallyByKey(ctx)
 	} else if err == nil {
-		err = s.writeAtOnce(ctx, tx, t, j)
+		err = w.writeAtOnce(ctx)
 	}
 	if err != nil {
 		return res, err
 	}
-	res.users = users
-	for _, hour := range t.hours {
-		res.rows += hour.rows
+	res.numbers = w.numbers
+	for _, start := range j.starts {
+		rows, _ := w.parts.Hour(start)
+		res.rows += rows
 	}
 	return res, nil
 }
 
-// opening queues what comes before rows are read. The receipts come first: they
-// are what two runs of the same hour collide on.
-func (j hoursJob) opening() *pgx.Batch {
-	b := &pgx.Batch{}
-	b.Queue(claimReceipts, j.kind, j.starts, j.runID)
-	b.Queue(clearHours, j.kind, j.starts)
-	b.Queue(clearDays, j.kind, j.days())
-	return b
+// hoursWork is a job under way in a transaction.
+type hoursWork struct {
+	*store
+	tx      pgx.Tx
+	job     hoursJob
+	numbers *numbers
+	parts   *tally.Parts
 }
 
 func (j hoursJob) days() []time.Time {
@@ -97,13 +115,12 @@ func (j hoursJob) days() []time.Time {
 	return days
 }
 
-// readAtOnce opens the job and, in the same round trip, reads its rows. It holds
-// all keys with all their response times.
-func (s *store) readAtOnce(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob) (err error) {
-	b := j.opening()
+// readAtOnce opens the job and, in the same round trip, reads its rows.
+func (w *hoursWork) readAtOnce(ctx context.Context) (err error) {
+	b := metricsdb.OpenHours(w.job.kind, w.job.starts, w.job.days(), w.job.runID)
 	before := b.Len()
-	b.Queue(readSQL(j.kind), j.starts[0], j.end())
-	results := tx.SendBatch(ctx, b)
+	b.Queue(tally.RowsSQL(w.job.kind)+` WHERE "timestamp" >= $1 AND "timestamp" < $2`, w.job.starts[0], w.job.end())
+	results := w.tx.SendBatch(ctx, b)
 	defer func() {
 		if closed := results.Close(); err == nil {
 			err = closed
@@ -118,48 +135,68 @@ func (s *store) readAtOnce(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJo
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	if err := t.read(rows, s.limits); err != nil {
+	if err := w.parts.Read(rows, tally.Limits{Rows: w.limits.rows, Keys: w.limits.keys}); err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	return s.at(ctx, "rows read")
+	return w.at(ctx, "rows read")
 }
 
 // writeAtOnce writes what was read at once and closes the job.
-func (s *store) writeAtOnce(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob) error {
-	if err := t.users.number(ctx, tx); err != nil {
-		return fmt.Errorf("number users: %w", err)
+func (w *hoursWork) writeAtOnce(ctx context.Context) error {
+	var day *tally.Tally
+	if w.job.wholeDay() {
+		day = tally.New(w.job.kind, w.numbers.users, w.numbers.names)
 	}
-	if err := s.at(ctx, "users numbered"); err != nil {
-		return err
-	}
-	var rows keyRows
-	keys := make([]int, len(j.starts))
-	day := newTally(j.kind, t.users)
-	for i, start := range j.starts {
-		hour := t.hours[hourNumber(start)]
-		keys[i] = len(hour.keys)
-		for _, sum := range hour.keys {
-			hour.finish(sum)
-		}
-		if err := rows.add(hour, tx.Conn().TypeMap(), start, hour.keys); err != nil {
-			return err
-		}
-		if j.wholeDay() {
-			if err := day.addHour(hour); err != nil {
-				return fmt.Errorf("sum up the day: %w", err)
+	sums := map[time.Time][]*tally.Sum{}
+	for _, hour := range w.job.starts {
+		for _, start := range metricsdb.Parts(hour) {
+			part := w.parts.Part(start)
+			sums[start] = part.Sums()
+			part.SumApps(sums[start])
+			if day != nil {
+				day.AddAll(part)
 			}
 		}
 	}
-	if err := rows.write(ctx, tx, "aggregated_metrics"); err != nil {
-		return fmt.Errorf("write keys: %w", err)
+	keys, err := w.writePages(ctx, sums)
+	if err != nil {
+		return err
 	}
 	b := &pgx.Batch{}
-	if j.wholeDay() {
-		if err := day.writeDay(ctx, tx, b, j.starts[0], j.runID); err != nil {
+	if day != nil {
+		if err := writeDay(ctx, w.tx, day, w.numbers.keys, b, w.job.starts[0], w.job.runID); err != nil {
 			return err
 		}
 	}
-	return s.close(ctx, tx, t, j, keys, b)
+	return w.close(ctx, keys, b)
+}
+
+// writePages numbers what the keys of some parts refer to and writes them. It
+// returns how many keys each hour has.
+func (w *hoursWork) writePages(ctx context.Context, sums map[time.Time][]*tally.Sum) (map[time.Time]int, error) {
+	if err := tally.Resolve(ctx, w.tx, w.numbers.users, w.numbers.names); err != nil {
+		return nil, err
+	}
+	var all []*tally.Sum
+	keys := map[time.Time]int{}
+	for start, list := range sums {
+		all = append(all, list...)
+		keys[start.Truncate(time.Hour)] += len(list)
+	}
+	if err := w.numbers.keys.Number(ctx, w.tx, w.job.kind, all); err != nil {
+		return nil, err
+	}
+	if err := w.at(ctx, "users numbered"); err != nil {
+		return nil, err
+	}
+	var to metricsdb.Pages
+	for start, list := range sums {
+		w.parts.Part(start).EncodeKeys(&to, start, list)
+	}
+	if err := to.Write(ctx, w.tx, metricsdb.HoursTable); err != nil {
+		return nil, err
+	}
+	return keys, w.at(ctx, "keys written")
 }
 
 // wholeDay reports whether the job's hours are those of one day: their sum is
@@ -170,142 +207,75 @@ func (j hoursJob) wholeDay() bool {
 
 const hoursOfDay = 24
 
-// close writes what hours come to besides the sums of their keys, completes
-// their receipts and clears their marks. The marks come last, so that a writer
-// with late rows waits for a commit and not for a computation.
-func (s *store) close(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob, keys []int, b *pgx.Batch) error {
-	rows, checksums := make([]int64, len(j.starts)), make([]string, len(j.starts))
-	for i, start := range j.starts {
-		hour := t.hours[hourNumber(start)]
-		hour.queueTotals(b, "hour", start)
-		hour.queueVersions(b, start)
-		rows[i], checksums[i] = hour.rows, hour.checksum.big().String()
+// close writes what hours come to besides their keys, completes their receipts and
+// clears their marks. The marks come last, so that a writer with late rows waits
+// for a commit and not for a computation.
+func (w *hoursWork) close(ctx context.Context, keys map[time.Time]int, b *pgx.Batch) error {
+	if err := tally.Resolve(ctx, w.tx, w.numbers.users, w.numbers.names); err != nil { // the event types of apps
+		return err
 	}
-	b.Queue(completeReceipts, j.kind, j.starts, rows, checksums, keys)
-	b.Queue(clearMarks, j.kind, j.starts)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+	var totals metricsdb.Totals
+	receipts := make([]metricsdb.HourReceipt, len(w.job.starts))
+	for i, hour := range w.job.starts {
+		for _, start := range metricsdb.Parts(hour) {
+			part := w.parts.Part(start)
+			part.EncodeTotals(&totals, metricsdb.ByHour, start)
+			apps, versions, first := part.Versions()
+			metricsdb.QueueVersions(b, apps, versions, first, hour)
+		}
+		rows, checksum := w.parts.Hour(hour)
+		receipts[i] = metricsdb.HourReceipt{Start: hour, Rows: rows, Checksum: checksum.String(), Keys: keys[hour]}
+	}
+	if err := totals.Write(ctx, w.tx); err != nil {
+		return err
+	}
+	metricsdb.QueueReceipts(b, w.job.kind, receipts)
+	if err := w.tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("write: %w", err)
 	}
-	return s.at(ctx, "hours written")
+	return w.at(ctx, "hours written")
 }
 
-// tallyByKey does the job's one hour, which is open already, holding one key at
-// a time: Postgres sorts the rows, on disk if need be. It is for an hour with
-// more rows or keys than are held at once.
-func (s *store) tallyByKey(ctx context.Context, tx pgx.Tx, t *tallies, j hoursJob) error {
-	cursor := "hour_of_" + string(j.kind)
-	order := ` ORDER BY app COLLATE "C", endpoint COLLATE "C", method COLLATE "C"`
-	if j.kind == event.KindUsage {
-		order = ` ORDER BY app COLLATE "C", event_type COLLATE "C"`
-	}
-	if _, err := tx.Exec(ctx, "DECLARE "+cursor+" NO SCROLL CURSOR FOR"+literal(readSQL(j.kind), j)+order); err != nil {
+// tallyByKey does the job's one hour, which is open already, holding few keys at a
+// time: Postgres sorts the rows, on disk if need be. It is for an hour with more
+// rows or keys than are held at once.
+func (w *hoursWork) tallyByKey(ctx context.Context) error {
+	w.parts = tally.NewParts(w.job.kind, w.job.starts, w.numbers.users, w.numbers.names) // what was read in vain is forgotten
+	cursor, hour := "hour_of_"+string(w.job.kind), w.job.starts[0]
+	if _, err := w.tx.Exec(ctx, "DECLARE "+cursor+" NO SCROLL CURSOR FOR"+w.job.sortedRows()); err != nil {
 		return fmt.Errorf("read sorted: %w", err)
 	}
-	start, written := j.starts[0], 0
-	hour := newTally(j.kind, t.users)
-	t.hours[hourNumber(start)], t.at = hour, -1 // what was read in vain is forgotten, its users apart
+	written := map[time.Time]int{}
 	for more := true; more; {
-		before := hour.rows
-		rows, err := tx.Query(ctx, fmt.Sprintf("FETCH %d FROM %s", s.limits.fetch, cursor), binaryResults)
+		before := w.parts.Rows()
+		rows, err := w.tx.Query(ctx, fmt.Sprintf("FETCH %d FROM %s", w.limits.fetch, cursor), pgx.QueryResultFormats{pgx.BinaryFormatCode})
 		if err != nil {
 			return fmt.Errorf("read sorted: %w", err)
 		}
-		if err := t.read(rows, limits{rows: math.MaxInt, keys: math.MaxInt}); err != nil {
+		if err := w.parts.Read(rows, tally.Limits{Rows: math.MaxInt, Keys: math.MaxInt}); err != nil {
 			return fmt.Errorf("read sorted: %w", err)
 		}
-		more = hour.rows-before == int64(s.limits.fetch)
-		finished := hour.finished(more)
-		written += len(finished)
-		if err := s.writeFinished(ctx, tx, hour, j, finished); err != nil {
+		more = w.parts.Rows()-before == w.limits.fetch
+		finished := w.parts.Finished(hour, more)
+		for start, list := range finished {
+			w.parts.Part(start).SumApps(list)
+		}
+		keys, err := w.writePages(ctx, finished)
+		if err != nil {
 			return err
 		}
+		written[hour] += keys[hour]
 	}
-	if _, err := tx.Exec(ctx, "CLOSE "+cursor); err != nil {
+	if _, err := w.tx.Exec(ctx, "CLOSE "+cursor); err != nil {
 		return err
 	}
-	return s.close(ctx, tx, t, j, []int{written}, &pgx.Batch{})
+	return w.close(ctx, written, &pgx.Batch{})
 }
 
-// writeFinished writes keys that were read in order.
-func (s *store) writeFinished(ctx context.Context, tx pgx.Tx, hour *tally, j hoursJob, finished map[string]*sum) error {
-	if err := s.settleLarge(ctx, tx, j, hour, finished); err != nil {
-		return err
-	}
-	if err := hour.users.number(ctx, tx); err != nil {
-		return fmt.Errorf("number users: %w", err)
-	}
-	for _, sum := range finished {
-		hour.finish(sum)
-	}
-	var rows keyRows
-	if err := rows.add(hour, tx.Conn().TypeMap(), j.starts[0], finished); err != nil {
-		return err
-	}
-	if err := rows.write(ctx, tx, "aggregated_metrics"); err != nil {
-		return fmt.Errorf("write keys: %w", err)
-	}
-	return s.at(ctx, "keys written")
+// sortedRows is the query of the job's rows in the order of keys, without
+// parameters: a cursor takes none.
+func (j hoursJob) sortedRows() string {
+	quote := func(t time.Time) string { return "'" + t.Format(time.RFC3339) + "'" }
+	condition := strings.NewReplacer("$1", quote(j.starts[0]), "$2", quote(j.end())).Replace(` WHERE "timestamp" >= $1 AND "timestamp" < $2`)
+	return tally.RowsSQL(j.kind) + condition + tally.KeyOrder(j.kind)
 }
-
-// settleLarge has Postgres compute the percentiles of keys that have more values
-// than are held at once, and so only a histogram.
-func (s *store) settleLarge(ctx context.Context, tx pgx.Tx, j hoursJob, t *tally, sums map[string]*sum) error {
-	for _, sum := range sums {
-		if sum.histogram == nil {
-			continue
-		}
-		var p []float64
-		err := tx.QueryRow(ctx, percentilesOfKey, j.starts[0], j.end(), sum.app, sum.path, sum.method).Scan(&p)
-		if err != nil {
-			return fmt.Errorf("percentiles of %s %s: %w", sum.method, sum.path, err)
-		}
-		copy(sum.percentile[:], p)
-		sum.hasPercentile = true
-	}
-	for _, sum := range t.keys { // the one that goes on
-		if sum.histogram == nil && len(sum.values) > s.limits.rows {
-			sum.spill()
-		}
-	}
-	return nil
-}
-
-func readSQL(kind event.Kind) string {
-	if kind == event.KindUsage {
-		return readEvents
-	}
-	return readRequests
-}
-
-const (
-	hoursNeeded = `
-SELECT h FROM unnest($2::timestamptz[]) AS h
- WHERE h >= (SELECT purged_before FROM purge_line)
-   AND ($3 OR NOT EXISTS (SELECT FROM hour_receipts WHERE metric_type = $1 AND time_bucket = h)
-           OR EXISTS (SELECT FROM hour_marks WHERE metric_type = $1 AND time_bucket = h))
- ORDER BY h`
-
-	claimReceipts = `
-INSERT INTO hour_receipts (metric_type, time_bucket, run_id) SELECT $1, h, $3 FROM unnest($2::timestamptz[]) AS h ORDER BY h
-ON CONFLICT (metric_type, time_bucket) DO UPDATE SET run_id = excluded.run_id, aggregated_at = now()`
-
-	completeReceipts = `
-UPDATE hour_receipts r SET source_rows = n.rows, id_checksum = n.checksum::numeric, keys = n.keys
-  FROM unnest($2::timestamptz[], $3::bigint[], $4::text[], $5::int[]) AS n (h, rows, checksum, keys)
- WHERE r.metric_type = $1 AND r.time_bucket = n.h`
-
-	clearHours = `
-WITH keys AS (DELETE FROM aggregated_metrics WHERE metric_type = $1 AND time_bucket = ANY($2))
-DELETE FROM aggregated_totals WHERE resolution = 'hour' AND metric_type = $1 AND time_bucket = ANY($2)`
-
-	clearDays = `
-WITH receipt AS (DELETE FROM day_receipts WHERE metric_type = $1 AND time_bucket = ANY($2)),
-     keys AS (DELETE FROM aggregated_days WHERE metric_type = $1 AND time_bucket = ANY($2))
-DELETE FROM aggregated_totals WHERE resolution = 'day' AND metric_type = $1 AND time_bucket = ANY($2)`
-
-	clearMarks = `DELETE FROM hour_marks WHERE metric_type = $1 AND time_bucket = ANY($2)`
-
-	percentilesOfKey = `
-SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99]) WITHIN GROUP (ORDER BY response_time_ms) FROM performance_metrics
- WHERE "timestamp" >= $1 AND "timestamp" < $2 AND app = $3 AND endpoint = $4 AND method = $5`
-)

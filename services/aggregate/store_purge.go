@@ -93,7 +93,7 @@ func (s *store) closeGate(ctx context.Context, tx pgx.Tx, timeout time.Duration)
 // purgeHour deletes the raw rows of one hour and kind, after it has made sure
 // that the aggregates count exactly these.
 func (s *store) purgeHour(ctx context.Context, tx pgx.Tx, h hour, p purgeParams, step *purgeStep) error {
-	job := hoursJob{kind: h.Kind, starts: []time.Time{h.Start}, runID: p.runID, users: userCache{}}
+	job := hoursJob{kind: h.Kind, starts: []time.Time{h.Start}, runID: p.runID, caches: newCaches()}
 	res, err := s.aggregate(ctx, tx, job)
 	if err != nil {
 		return err
@@ -155,44 +155,9 @@ func (s *store) belowLine(ctx context.Context) (map[string]int64, error) {
 // expire deletes one old day's aggregates and receipts, the oldest first, and
 // reports how many aggregates went; false when no day is older than before.
 func (s *store) expire(ctx context.Context, tx pgx.Tx, before time.Time) (deleted int64, found bool, err error) {
-	var oldest *time.Time
-	if err := tx.QueryRow(ctx, oldestDay, before).Scan(&oldest); err != nil || oldest == nil {
-		return 0, false, err
-	}
-	for _, table := range []string{"aggregated_metrics", "aggregated_totals", "aggregated_days", "hour_receipts", "day_receipts"} {
-		tag, err := tx.Exec(ctx, fmt.Sprintf(deleteDay, table), *oldest)
-		if err != nil {
-			return 0, false, fmt.Errorf("delete from %s: %w", table, err)
-		}
-		if table == "aggregated_metrics" {
-			deleted = tag.RowsAffected()
-		}
+	deleted, found, err = metricsdb.ExpireDay(ctx, tx, before)
+	if err != nil || !found {
+		return deleted, found, err
 	}
 	return deleted, true, s.at(ctx, "day expired")
 }
-
-// tidy deletes records of what was done that are older than the aggregates.
-func (s *store) tidy(ctx context.Context, before time.Time) error {
-	for _, sql := range []string{
-		`DELETE FROM event_ledger WHERE reported_at < $1`,
-		`DELETE FROM aggregation_runs WHERE requested_at < $1 AND status NOT IN ('waiting', 'running')`,
-		`DELETE FROM app_versions WHERE last_seen_on < ($1::timestamptz AT TIME ZONE 'UTC')::date`,
-	} {
-		if _, err := s.pool.Exec(ctx, sql, before); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-const (
-	// Whole days only, so that the daily tier never outlives some of its hours;
-	// and never an hour that may still have raw rows, or it would come back.
-	oldestDay = `
-SELECT CASE WHEN day + interval '24 hours' <= least($1, (SELECT purged_before FROM purge_line)) THEN day END
-  FROM (SELECT date_trunc('day', least(
-            (SELECT min(time_bucket) FROM hour_receipts WHERE metric_type = 'performance'),
-            (SELECT min(time_bucket) FROM hour_receipts WHERE metric_type = 'usage')), 'UTC') AS day) oldest`
-
-	deleteDay = `DELETE FROM %s WHERE time_bucket >= $1 AND time_bucket < $1::timestamptz + interval '24 hours'`
-)

@@ -137,7 +137,7 @@ func (w *work) verify(ctx context.Context, closed time.Time, forced map[hour]boo
 
 // sumDays sums up the closed days whose hours are complete.
 func (w *work) sumDays(ctx context.Context) error {
-	days, err := w.store.daysToSum(ctx, w.now().UTC().Add(-w.cfg.Grace))
+	days, err := metricsdb.ListOpenDays(ctx, w.store.pool, w.now().UTC().Add(-w.cfg.Grace))
 	if err != nil {
 		return err
 	}
@@ -153,10 +153,10 @@ func (w *work) sumDays(ctx context.Context) error {
 			return err
 		case err != nil:
 			// The hours answer in the day's place: slower, not wrong.
-			w.log.Error("aggregate: day not summed up", "kind", d.kind, "day", d.start.Format(time.DateOnly), "error", err,
+			w.log.Error("aggregate: day not summed up", "kind", d.Kind, "day", d.Start.Format(time.DateOnly), "error", err,
 				"correlation_id", w.run.CorrelationID)
 			w.note(ctx, func(r *Run) {
-				r.Fail(Failure{Kind: d.kind, Message: fmt.Sprintf("day %s not summed up: %s", d.start.Format(time.DateOnly), postgres.Describe(err))})
+				r.Fail(Failure{Kind: d.Kind, Message: fmt.Sprintf("day %s not summed up: %s", d.Start.Format(time.DateOnly), postgres.Describe(err))})
 			})
 		}
 	}

@@ -2,7 +2,6 @@ package query
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http/httptest"
@@ -18,53 +17,6 @@ import (
 	"github.com/lakepulse/lakepulse/services/query/history"
 	"github.com/lakepulse/lakepulse/services/query/records"
 )
-
-// settle aggregates the requests of an hour as of now, with a count that is off
-// by skew: so an answer shows where it comes from.
-func (b *bundle) settle(hour time.Time, skew int) {
-	b.t.Helper()
-	b.exec(`INSERT INTO user_numbers (user_id) SELECT DISTINCT user_id FROM performance_metrics WHERE user_id IS NOT NULL ON CONFLICT DO NOTHING`)
-	b.exec(`INSERT INTO hour_receipts (metric_type, time_bucket, source_rows) VALUES ('performance', $1, 1), ('usage', $1, 0)
-		ON CONFLICT (metric_type, time_bucket) DO UPDATE SET aggregated_at = now()`, hour)
-	for _, table := range []string{"aggregated_metrics (metric_type, time_bucket, app, endpoint_path, method, ",
-		"aggregated_totals (resolution, metric_type, time_bucket, app, "} {
-		key, group, same := `'performance', $1, app, endpoint, method`, `app, endpoint, method`, `(i.app, i.endpoint, i.method) = (m.app, m.endpoint, m.method)`
-		if table[:17] == "aggregated_totals" {
-			key, group, same = `'hour', 'performance', $1, app`, `app`, `i.app = m.app`
-		}
-		b.exec(fmt.Sprintf(`INSERT INTO %s aggregated_values, sample_count, id_checksum, response_time_sum, response_time_min, response_time_max, histogram, users)
-			SELECT %s, '{"status_code_distribution": {"200": 1}}', count(*) + $2, 0, sum(response_time_ms), min(response_time_ms), max(response_time_ms),
-			(SELECT string_agg(histogram_word(bucket, n), ''::bytea ORDER BY bucket) FROM (
-				SELECT response_time_bucket(i.response_time_ms) AS bucket, count(*) + CASE row_number() OVER () WHEN 1 THEN $2 ELSE 0 END AS n
-				FROM performance_metrics i WHERE i."timestamp" >= $1 AND i."timestamp" < $1 + interval '1 hour' AND %s GROUP BY 1) h),
-			coalesce(array_agg(DISTINCT user_number ORDER BY user_number) FILTER (WHERE user_number IS NOT NULL), '{}')
-			FROM performance_metrics m LEFT JOIN user_numbers USING (user_id)
-			WHERE "timestamp" >= $1 AND "timestamp" < $1 + interval '1 hour' GROUP BY %s`, table, key, same, group), hour, skew)
-	}
-}
-
-// settleEvents aggregates the usage events of an hour as of now.
-func (b *bundle) settleEvents(hour time.Time) {
-	b.t.Helper()
-	b.exec(`INSERT INTO user_numbers (user_id) SELECT DISTINCT user_id FROM usage_events ON CONFLICT DO NOTHING`)
-	b.exec(`INSERT INTO hour_receipts (metric_type, time_bucket, source_rows) SELECT 'usage', $1, count(*) FROM usage_events
-		WHERE "timestamp" >= $1 AND "timestamp" < $1 + interval '1 hour' ON CONFLICT (metric_type, time_bucket) DO UPDATE SET aggregated_at = now()`, hour)
-	for _, table := range []string{"aggregated_metrics (metric_type, time_bucket, app, event_type, ", "aggregated_totals (resolution, metric_type, time_bucket, app, "} {
-		key, group, same := `'usage', $1, app, event_type`, `app, event_type`, `(p.app, p.event_type) = (u.app, u.event_type)`
-		if table[:17] == "aggregated_totals" {
-			key, group, same = `'hour', 'usage', $1, app`, `app`, `p.app = u.app`
-		}
-		counts := func(column string) string {
-			return `(SELECT coalesce(jsonb_object_agg(` + column + `, n), '{}') FROM (SELECT ` + column + `, count(*) AS n FROM usage_events p
-				WHERE ` + column + ` IS NOT NULL AND p."timestamp" >= $1 AND p."timestamp" < $1 + interval '1 hour' AND ` + same + ` GROUP BY 1) AS counted)`
-		}
-		b.exec(fmt.Sprintf(`INSERT INTO %s aggregated_values, sample_count, id_checksum, users)
-			SELECT %s, jsonb_build_object('event_count_by_page', %s, 'event_count_by_element', %s),
-			count(*), 0, array_agg(DISTINCT user_number ORDER BY user_number)
-			FROM usage_events u JOIN user_numbers USING (user_id) WHERE "timestamp" >= $1 AND "timestamp" < $1 + interval '1 hour' GROUP BY %s`,
-			table, key, counts("page_name"), counts("element_id"), group), hour)
-	}
-}
 
 func TestWhereAnHourComesFrom(t *testing.T) {
 	t.Parallel()
@@ -129,7 +81,7 @@ func TestWhereAnHourComesFrom(t *testing.T) {
 		require.EqualValues(t, 110, n)
 		require.Equal(t, api.AlignmentHour, sources.Alignment)
 		require.Equal(t, hour, sources.EffectiveStart)
-		require.Equal(t, hour.Add(time.Hour), sources.EffectiveEnd)
+		require.Equal(t, hour.Add(30*time.Minute), sources.EffectiveEnd, "where a day of Adelaide begins")
 		require.Equal(t, hour.Add(2*time.Hour), sources.CompleteTo, "what is purged was stored")
 		require.Nil(t, sources.RawFrom)
 	})

@@ -156,7 +156,8 @@ func TestListsAreCutAfterTheyAreMerged(t *testing.T) {
 	require.Equal(t, got.ElementList, detail.ElementList)
 
 	t.Run("what an hour did not keep is said", func(t *testing.T) {
-		b.exec(`UPDATE aggregated_metrics SET aggregated_values = aggregated_values || '{"event_count_by_element": {"top": 4, "(other)": 1}}'`)
+		b.exec(`UPDATE aggregate_hours SET elements = ARRAY(SELECT varint(name_number) || varint(4) || varint(0) || varint(1)
+			FROM aggregate_names WHERE name = 'top') WHERE metric_type = 'usage'`)
 		got := ask[api.Usage](b, "/api/v1/metrics/usage", "time_range", "7d")
 		require.EqualValues(t, 6, got.Elements["top"])
 		require.EqualValues(t, 1, got.ElementList.Other, "a count may be too low by 1")

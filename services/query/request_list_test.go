@@ -59,7 +59,8 @@ func TestRequestsAreThoseOfAPlainQuery(t *testing.T) {
 	}
 	b.exec(`UPDATE hour_receipts SET source_rows = $1`, history.ListedRows)
 	t.Run("where it is, and there is more than is read along the key", same)
-	b.exec(`UPDATE aggregated_totals SET sample_count = 5000, histogram = histogram_word(800, 5000)`)
-	b.exec(`UPDATE aggregated_metrics SET sample_count = 5000, histogram = histogram_word(800, 5000)`)
+	b.exec(`UPDATE aggregate_totals SET sample_count = 5000, histogram = varint(2 * 1034 + 1) || varint(5000)`)
+	b.exec(`UPDATE aggregate_hours SET sample_counts = ARRAY(SELECT 5000 FROM unnest(sample_counts)),
+		histograms = ARRAY(SELECT varint(2 * 1034 + 1) || varint(5000) FROM unnest(histograms))`)
 	t.Run("and where the aggregates are wrong", same)
 }

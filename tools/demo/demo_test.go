@@ -179,7 +179,7 @@ func TestRun(t *testing.T) {
 	require.Equal(t, fault.Conflict, fault.CodeOf(err), "a second demo is refused")
 
 	_, err = pool.Exec(t.Context(), `TRUNCATE performance_metrics, usage_events;
-		INSERT INTO aggregated_metrics (metric_type, time_bucket, app, aggregated_values, sample_count, id_checksum) VALUES ('usage', '2026-01-01 00:00+00', 'mine', '{}', 1, 0)`)
+		INSERT INTO aggregate_totals (resolution, metric_type, starts_at, app, sample_count) VALUES ('hour', 'usage', '2026-01-01 00:00+00', 'mine', 1)`)
 	require.NoError(t, err)
 	_, err = Run(t.Context(), pool, o)
 	require.Equal(t, fault.Conflict, fault.CodeOf(err), "real history is not touched")

@@ -100,10 +100,10 @@ const (
 	// What the product has measured of itself since it was started is no history:
 	// it lies above the past, or is one of the demo's days without harm.
 	findHistory = `
-SELECT EXISTS (SELECT FROM aggregated_metrics WHERE app = ANY($1))
+SELECT EXISTS (SELECT FROM aggregate_totals WHERE app = ANY($1))
        OR EXISTS (SELECT FROM performance_metrics WHERE app = ANY($1)) OR EXISTS (SELECT FROM usage_events WHERE app = ANY($1)),
-       EXISTS (SELECT FROM aggregated_metrics WHERE time_bucket < $3)
+       EXISTS (SELECT FROM aggregate_totals WHERE starts_at < $3)
        OR EXISTS (SELECT FROM performance_metrics WHERE "timestamp" < $3)
        OR EXISTS (SELECT FROM usage_events WHERE "timestamp" < $3)
-       OR EXISTS (SELECT FROM aggregated_metrics WHERE time_bucket < $2)`
+       OR EXISTS (SELECT FROM aggregate_totals WHERE starts_at < $2)`
 )

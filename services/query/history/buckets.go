@@ -76,13 +76,19 @@ func (b Buckets) utcDays() bool {
 	return !slices.ContainsFunc(b.starts, func(t time.Time) bool { return !t.Equal(t.Truncate(Day)) })
 }
 
-// cuts reports whether a bucket begins inside of an hour.
-func (b Buckets) cuts(hour time.Time) bool {
+// cuts reports whether a bucket begins inside of an hour, elsewhere than where an
+// aggregate begins.
+func (b Buckets) cuts(hour time.Time, partStart func(time.Time) time.Time) bool {
 	if b.starts == nil {
 		return b.width() < time.Hour
 	}
-	i, found := slices.BinarySearchFunc(b.starts, hour, time.Time.Compare)
-	return !found && i < len(b.starts) && b.starts[i].Before(hour.Add(time.Hour))
+	i, _ := slices.BinarySearchFunc(b.starts, hour, time.Time.Compare)
+	for ; i < len(b.starts) && b.starts[i].Before(hour.Add(time.Hour)); i++ {
+		if !partStart(b.starts[i]).Equal(b.starts[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // column appends the SQL of the bucket that a column's time lies in.

@@ -2,12 +2,16 @@ package history
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
+	"context"
 	"maps"
 	"slices"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/lakepulse/lakepulse/api"
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
+	"github.com/lakepulse/lakepulse/pkg/stats"
 )
 
 // maxCounted bounds how many different values of a column are held in memory.
@@ -19,8 +23,9 @@ const overflow = "(other)"
 
 // counts are numbers of events by name.
 type counts struct {
-	byName map[string]int64
-	other  int64 // events whose name was not kept
+	byName   map[string]int64
+	byNumber map[uint32]int64 // of names that are not resolved yet
+	other    int64            // events whose name was not kept
 }
 
 func newCounts() counts { return counts{byName: map[string]int64{}} }
@@ -35,21 +40,41 @@ func (c *counts) add(name *string, n int64) {
 	}
 }
 
-// addJSON adds a JSON object of counts in the form in which Postgres sends jsonb.
-func (c *counts) addJSON(data []byte) error {
-	if len(data) == 0 {
+// addNumbered adds a stored distribution whose items are numbers of names.
+func (c *counts) addNumbered(data []byte) error {
+	return stats.EachCount(data, func(item uint32, n uint64) {
+		if c.byNumber == nil {
+			c.byNumber = map[uint32]int64{}
+		}
+		c.byNumber[item] += int64(n) // counts stay below 2^63
+	})
+}
+
+// addCodes adds a stored distribution whose items are codes.
+func (c *counts) addCodes(data []byte) error {
+	return stats.EachCount(data, func(item uint32, n uint64) {
+		code := strconv.FormatUint(uint64(item), 10)
+		c.add(&code, int64(n)) // as above
+	})
+}
+
+// resolve replaces numbers by the names they stand for.
+func (c *counts) resolve(ctx context.Context, tx pgx.Tx) error {
+	if len(c.byNumber) == 0 {
 		return nil
 	}
-	if data[0] == 1 { // binary jsonb begins with its version
-		data = data[1:]
+	names, err := metricsdb.ReadNames(ctx, tx, slices.Collect(maps.Keys(c.byNumber)))
+	if err != nil {
+		return err
 	}
-	var part map[string]int64
-	if err := json.Unmarshal(data, &part); err != nil {
-		return fmt.Errorf("decode counts by name: %w", err)
+	for number, n := range c.byNumber {
+		if name, known := names[number]; known {
+			c.add(&name, n)
+		} else {
+			c.add(nil, n)
+		}
 	}
-	for name, n := range part {
-		c.add(&name, n)
-	}
+	c.byNumber = nil
 	return nil
 }
 

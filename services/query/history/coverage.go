@@ -24,6 +24,7 @@ type coverage struct {
 	purged   time.Time // raw rows exist from here on; the zero time before the first purge
 	stored   time.Time // everything published before it is stored; the zero time when nobody knows
 	receipts map[event.Kind]*aggregatedHours
+	whole    map[int64]bool // hours whose aggregates are not kept in parts, by Unix time
 }
 
 // aggregatedHours is which hours and days of a kind stand in aggregates, by Unix time,
@@ -32,7 +33,7 @@ type aggregatedHours struct{ hours, days map[int64]int64 }
 
 // readCoverage reads what there is between two moments.
 func readCoverage(ctx context.Context, tx pgx.Tx, from, to time.Time) (*coverage, error) {
-	c := &coverage{receipts: map[event.Kind]*aggregatedHours{}}
+	c := &coverage{receipts: map[event.Kind]*aggregatedHours{}, whole: map[int64]bool{}}
 	for _, kind := range event.Kinds() {
 		c.receipts[kind] = &aggregatedHours{hours: map[int64]int64{}, days: map[int64]int64{}}
 	}
@@ -132,15 +133,27 @@ func (c *coverage) wholeDay(kind event.Kind, at, to time.Time, p planOptions) (e
 	return end, true
 }
 
-// align moves the edges of a range outwards to the hour where only aggregates exist.
+// align moves the edges of a range outwards to where an aggregate begins, where
+// only aggregates exist.
 func (c *coverage) align(from, to time.Time) (time.Time, time.Time) {
 	if from.Before(c.purged) {
-		from = from.Truncate(time.Hour)
+		from = c.partStart(from)
 	}
-	if last := to.Add(-time.Microsecond); last.Before(c.purged) {
-		to = last.Truncate(time.Hour).Add(time.Hour)
+	if last := to.Add(-time.Microsecond); last.Before(c.purged) && !c.partStart(to).Equal(to) {
+		to = metricsdb.PartEnd(metricsdb.PartStart(to))
+		if !c.partStart(to).Equal(to) {
+			to = to.Truncate(time.Hour).Add(time.Hour)
+		}
 	}
 	return from, to
+}
+
+// partStart returns the start of the aggregate that a moment lies in.
+func (c *coverage) partStart(t time.Time) time.Time {
+	if hour := t.UTC().Truncate(time.Hour); c.whole[hour.Unix()] {
+		return hour
+	}
+	return metricsdb.PartStart(t)
 }
 
 // extend appends a span, joining it to the last where they touch.

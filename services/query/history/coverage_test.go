@@ -21,7 +21,7 @@ func covered(purged time.Time, hours, days []time.Time) *coverage {
 	for _, d := range days {
 		s.days[d.Unix()] = 24_000
 	}
-	return &coverage{purged: purged, receipts: map[event.Kind]*aggregatedHours{event.KindPerformance: s,
+	return &coverage{purged: purged, whole: map[int64]bool{}, receipts: map[event.Kind]*aggregatedHours{event.KindPerformance: s,
 		event.KindUsage: {hours: map[int64]int64{}, days: map[int64]int64{}}}}
 }
 
@@ -84,21 +84,26 @@ func TestPlan(t *testing.T) {
 		r := covered(at(10, 0, 0), all, nil).plan(event.KindUsage, at(16, 9, 0), at(16, 10, 0), aggregates)
 		require.Empty(t, r.hours)
 	})
-	t.Run("an hour that midnight cuts through is raw", func(t *testing.T) {
+	t.Run("an hour that midnight cuts is raw unless its aggregate is cut there too", func(t *testing.T) {
 		t.Parallel()
 		india, err := time.LoadLocation("Asia/Kolkata")
 		require.NoError(t, err)
 		b := newBuckets(api.IntervalDaily, at(16, 0, 0), at(17, 0, 0), india)
 		p := aggregates
-		p.split = b.cuts
-		r := covered(at(10, 0, 0), all, nil).plan(event.KindPerformance, at(16, 0, 0), at(17, 0, 0), p)
-		require.Equal(t, []snapshot.Span{between(at(16, 18, 0), at(16, 19, 0))}, r.raw)
+		c := covered(at(10, 0, 0), all, nil)
+		p.split = func(hour time.Time) bool { return b.cuts(hour, c.partStart) }
+		require.Empty(t, c.plan(event.KindPerformance, at(16, 0, 0), at(17, 0, 0), p).raw)
+		c.whole[at(16, 18, 0).Unix()] = true
+		require.Equal(t, []snapshot.Span{between(at(16, 18, 0), at(16, 19, 0))}, c.plan(event.KindPerformance, at(16, 0, 0), at(17, 0, 0), p).raw)
 	})
 	t.Run("edges move outwards where only aggregates are", func(t *testing.T) {
 		t.Parallel()
 		c := covered(at(12, 0, 0), nil, nil)
 		from, to := c.align(at(11, 9, 20), at(11, 10, 1))
-		require.Equal(t, []time.Time{at(11, 9, 0), at(11, 11, 0)}, []time.Time{from, to})
+		require.Equal(t, []time.Time{at(11, 9, 0), at(11, 10, 15)}, []time.Time{from, to})
+		c.whole[at(11, 10, 0).Unix()] = true
+		_, to = c.align(at(11, 9, 20), at(11, 10, 1))
+		require.Equal(t, at(11, 11, 0), to)
 		from, to = c.align(at(11, 9, 20), at(12, 0, 0))
 		require.Equal(t, []time.Time{at(11, 9, 0), at(12, 0, 0)}, []time.Time{from, to})
 		from, to = c.align(at(12, 0, 20), at(12, 0, 30))

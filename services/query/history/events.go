@@ -76,17 +76,24 @@ func TallyEvents(ctx context.Context, tx pgx.Tx, r Plan, f snapshot.Filter, list
 func (t *eventTally) addAggregates(ctx context.Context, tx pgx.Tx, r Plan, f snapshot.Filter, lists bool) error {
 	var name string
 	var n, succeeded, failed int64
-	return snapshot.Collect(ctx, tx, eventPartsStatement(f, r, lists), "merge events", func(rows pgx.Rows) error {
+	err := snapshot.Collect(ctx, tx, eventPartsStatement(f, r, lists), "merge events", func(rows pgx.Rows) error {
 		if err := rows.Scan(&name, &n, &succeeded, &failed, nil, nil); err != nil {
 			return err
 		}
 		t.add(name, n, succeeded, failed)
 		values := rows.RawValues()
-		if err := t.Pages.addJSON(values[4]); err != nil {
+		if err := t.Pages.addNumbered(values[4]); err != nil {
 			return err
 		}
-		return t.Elements.addJSON(values[5])
+		return t.Elements.addNumbered(values[5])
 	})
+	if err == nil {
+		err = t.Pages.resolve(ctx, tx)
+	}
+	if err == nil {
+		err = t.Elements.resolve(ctx, tx)
+	}
+	return err
 }
 
 func (t *eventTally) addRaw(ctx context.Context, tx pgx.Tx, spans []snapshot.Span, f snapshot.Filter) error {

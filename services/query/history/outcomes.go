@@ -25,11 +25,14 @@ func TallyOutcomes(ctx context.Context, tx pgx.Tx, r Plan, f snapshot.Filter) (*
 	if r.aggregated() {
 		err := snapshot.Collect(ctx, tx, outcomesStatement(f, r), "merge outcomes", func(rows pgx.Rows) error {
 			values := rows.RawValues()
-			if err := o.Statuses.addJSON(values[0]); err != nil {
+			if err := o.Statuses.addCodes(values[0]); err != nil {
 				return err
 			}
-			return o.Failures.addJSON(values[1])
+			return o.Failures.addNumbered(values[1])
 		})
+		if err == nil {
+			err = o.Failures.resolve(ctx, tx)
+		}
 		if err != nil {
 			return nil, err
 		}

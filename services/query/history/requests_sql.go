@@ -11,12 +11,12 @@ import (
 )
 
 // Columns of a part that can be merged, of the raw rows of one histogram bucket,
-// in the order of selectRequestParts. A bucket is a histogram of one word: putting
-// them together costs Postgres more, which sorts for it, than Go.
+// in the order of selectRequestParts. Putting the buckets together costs Postgres
+// more, which sorts for it, than Go.
 const (
-	rawColumns = `n, errors, anonymous, total, least, greatest, histogram_word(bucket, n)`
+	rawColumns = `n, errors, anonymous, total, least, greatest, bucket, ''::bytea`
 
-	rawBucketColumns = `response_time_bucket(response_time_ms) AS bucket, count(*) AS n, count(*) FILTER (WHERE status_code >= 400) AS errors,
+	rawBucketColumns = `histogram_bucket(response_time_ms) AS bucket, count(*) AS n, count(*) FILTER (WHERE status_code >= 400) AS errors,
 		count(*) FILTER (WHERE user_id IS NULL) AS anonymous, sum(response_time_ms) AS total,
 		min(response_time_ms) AS least, max(response_time_ms) AS greatest`
 )
@@ -63,19 +63,24 @@ func mergeable(t tables, r Plan, f snapshot.Filter, key ...keyColumn) *snapshot.
 type requestPart struct {
 	RequestTally
 
+	bucket  *int // of raw rows
 	encoded []byte
 }
 
 // add merges a part into the tally.
 func (t *RequestTally) add(p *requestPart) error {
 	t.count(&p.RequestTally)
+	if p.bucket != nil {
+		t.histogram.AddCount(*p.bucket, uint64(p.N), p.Min, p.Max) // positive
+		return nil
+	}
 	return t.histogram.AddEncoded(p.encoded, p.Min, p.Max)
 }
 
 // collectParts scans the rows of a mergeable statement, the key into its targets.
 func collectParts(ctx context.Context, tx pgx.Tx, st *snapshot.Statement, what string, key []any, each func(*requestPart) error) error {
 	var p requestPart
-	targets := slices.Concat(key, []any{&p.N, &p.Errors, &p.anonymous, &p.sum, &p.Min, &p.Max, nil})
+	targets := slices.Concat(key, []any{&p.N, &p.Errors, &p.anonymous, &p.sum, &p.Min, &p.Max, &p.bucket, nil})
 	return snapshot.Collect(ctx, tx, st, what, func(rows pgx.Rows) error {
 		if err := rows.Scan(targets...); err != nil {
 			return err

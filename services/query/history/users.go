@@ -106,8 +106,9 @@ func ReadUsers(ctx context.Context, tx pgx.Tx, q UserQuestion, each func(bucket 
 	err := snapshot.Collect(ctx, tx, st, "read users", func(rows pgx.Rows) error {
 		var bucket time.Time
 		var ofEvents, anonymous bool
+		var numbers []int32
 		var names []string
-		if err := rows.Scan(&bucket, &ofEvents, &anonymous, nil, &names); err != nil {
+		if err := rows.Scan(&bucket, &ofEvents, &anonymous, nil, &numbers, &names); err != nil {
 			return err
 		}
 		if !some || !bucket.Equal(at) {
@@ -122,17 +123,18 @@ func ReadUsers(ctx context.Context, tx pgx.Tx, q UserQuestion, each func(bucket 
 		if ofEvents && scope.Events || !ofEvents && scope.Requests {
 			sets = append(sets, &current.active)
 		}
-		return addUsers(sets, rows.RawValues()[3], names)
+		return addUsers(sets, rows.RawValues()[3], numbers, names)
 	})
 	flush()
 	return &total, err
 }
 
-func addUsers(sets []*userSet, numbers []byte, names []string) error {
+func addUsers(sets []*userSet, stored []byte, numbers []int32, names []string) error {
 	for _, set := range sets {
-		if err := set.numbers.AddBinary(numbers); err != nil {
+		if err := set.numbers.AddEncoded(stored); err != nil {
 			return err
 		}
+		set.numbers.Add(numbers...)
 		for _, name := range names {
 			set.name(name)
 		}
@@ -140,7 +142,7 @@ func addUsers(sets []*userSet, numbers []byte, names []string) error {
 	return nil
 }
 
-// statement returns bucket, of events?, anonymous?, numbers, names, in order of
+// statement returns bucket, of events?, anonymous?, stored set, numbers, names, in order of
 // the bucket; nil when nobody has to be asked.
 func (q UserQuestion) statement() *snapshot.Statement {
 	var st snapshot.Statement
@@ -163,8 +165,8 @@ func (q UserQuestion) statement() *snapshot.Statement {
 		}
 		if len(part.r.raw) > 0 {
 			next()
-			st.Add(`SELECT seen.bucket, ?::boolean, bool_or(seen.user_id IS NULL), coalesce(array_agg(known.user_number)
-				FILTER (WHERE known.user_number IS NOT NULL), '{}'), array_agg(seen.user_id)
+			st.Add(`SELECT seen.bucket, ?::boolean, bool_or(seen.user_id IS NULL), ''::bytea, array_agg(known.user_number)
+				FILTER (WHERE known.user_number IS NOT NULL), array_agg(seen.user_id)
 				FILTER (WHERE known.user_number IS NULL AND seen.user_id IS NOT NULL) FROM (SELECT `, ofEvents)
 			bucketColumn(&st, q.buckets, snapshot.RawTime).Add(` AS bucket, user_id FROM ` + part.table + ` WHERE `).Within(part.r.raw)
 			if ofEvents {

@@ -104,7 +104,7 @@ func (v *View) planHours(kind event.Kind) Plan {
 func (v *View) PlanBuckets(kind event.Kind, b Buckets) Plan {
 	p := v.prefer
 	p.noDays = b.Interval != api.IntervalDaily || !b.utcDays()
-	p.split = b.cuts
+	p.split = func(hour time.Time) bool { return b.cuts(hour, v.coverage.partStart) }
 	return v.coverage.plan(kind, v.from, v.to, p)
 }
 
@@ -173,11 +173,17 @@ func (v *View) completeTo() time.Time {
 // complete reports whether a bucket is over and everything accepted for it is stored.
 func (v *View) complete(b Buckets, start time.Time) bool { return !b.end(start).After(v.completeTo()) }
 
-// cut reports whether the range begins or ends inside a bucket that is over: the
-// bucket counts its part of the range only. It is nil where the range does not.
+// cut reports whether the range begins or ends inside a bucket that is over, so that
+// the bucket counts its part of the range only; or whether an edge of the bucket lies
+// inside an aggregate whose raw rows are gone, so that it may hold a part of its
+// neighbour. It is nil where neither is so.
 func (v *View) cut(b Buckets, start time.Time) *bool {
 	end := b.end(start)
-	if yes := start.Before(v.from) || end.After(v.to) && !end.After(v.now); yes {
+	yes := start.Before(v.from) || end.After(v.to) && !end.After(v.now)
+	for _, edge := range []time.Time{start, end} {
+		yes = yes || edge.Before(v.coverage.purged) && !v.coverage.partStart(edge).Equal(edge)
+	}
+	if yes {
 		return &yes
 	}
 	return nil

@@ -92,11 +92,14 @@ func (f Filter) NamedApp() *string {
 // MatchApp appends the condition that a row is of the filter's app or, where it
 // names none, of any app but Lakepulse's own: who looks at the dashboard must not
 // change the numbers on it.
-func (s *Statement) MatchApp(f Filter) *Statement {
+func (s *Statement) MatchApp(f Filter) *Statement { return s.MatchAppOf("app", f) }
+
+// MatchAppOf is MatchApp on a column of another name.
+func (s *Statement) MatchAppOf(column string, f Filter) *Statement {
 	if f.App == "" && !f.AllApps {
-		return s.Add(` AND app <> ?`, event.OwnApp)
+		return s.Add(` AND `+column+` <> ?`, event.OwnApp)
 	}
-	return s.Equal("app", f.App)
+	return s.Equal(column, f.App)
 }
 
 // MatchRequests appends the conditions of a filter on rows of requests.
