@@ -7,7 +7,9 @@ import (
 	"os/user"
 	"time"
 
+	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/services"
 	"github.com/lakepulse/lakepulse/services/aggregate"
 )
@@ -42,6 +44,13 @@ func aggregateOnce(e *env, f *serveFlags) error {
 		if err := postgres.Migrate(e.ctx, cfg.Database); err != nil {
 			return exitError{2, fmt.Errorf("the schema could not be brought up to date: %w", err)}
 		}
+	}
+	recorded, err := metricsdb.RecordSettings(e.ctx, pool, settings.Values{RawRetention: cfg.Aggregate.RawRetention, AggregateRetention: cfg.Aggregate.AggregateRetention}, "aggregate --once")
+	if err == nil {
+		err = settings.Conflict(cfg.Told, recorded)
+	}
+	if err != nil {
+		return exitError{2, err}
 	}
 	runner, err := aggregate.New(aggregate.Params{Config: cfg.Aggregate, Pool: pool, Now: time.Now, Log: e.log})
 	if err != nil {

@@ -34,6 +34,7 @@ type cli struct {
 	Aggregate  aggregateCmd  `cmd:"" help:"Roll up closed hours and keep to the retention."`
 	Migrate    migrateCmd    `cmd:"" help:"Bring the database's schema to a version."`
 	Log        logCmd        `cmd:"" help:"Make the event log, or change its shape."`
+	Settings   settingsCmd   `cmd:"" help:"List and change the recorded settings: retention, shape of the event log."`
 	Apps       appsCmd       `cmd:"" help:"Record apps, their service principals and who may read their numbers."`
 	Keys       keysCmd       `cmd:"" help:"Make, list and revoke the API keys of apps."`
 	Demo       demoCmd       `cmd:"" help:"Fill an installation with 90 days of believable history."`

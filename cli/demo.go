@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,8 @@ type demoCmd struct {
 	RequestsPerDay int    `help:"Requests of a working day." default:"20000"`
 	Seed           uint64 `help:"The same seed makes the same data." default:"1"`
 
-	RawRetention       time.Duration `help:"How long raw rows live." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
-	AggregateRetention time.Duration `help:"How long hourly aggregates live." default:"2160h" env:"LAKEPULSE_AGGREGATE_RETENTION"`
+	RawRetention       time.Duration `help:"How long raw rows live, as recorded unless given." env:"LAKEPULSE_RAW_RETENTION"`
+	AggregateRetention time.Duration `help:"How long hourly aggregates live, as recorded unless given." env:"LAKEPULSE_AGGREGATE_RETENTION"`
 }
 
 func (c *demoCmd) Run(e *env) error {
@@ -39,7 +40,7 @@ func (c *demoCmd) Run(e *env) error {
 	}
 	defer pool.Close()
 	rules := aggregate.DefaultConfig()
-	rules.RawRetention, rules.AggregateRetention = c.RawRetention, c.AggregateRetention
+	rules.RawRetention, rules.AggregateRetention = cmp.Or(c.RawRetention, rules.RawRetention), cmp.Or(c.AggregateRetention, rules.AggregateRetention)
 	options := demo.DefaultOptions(time.Now())
 	options.Days, options.RequestsPerDay, options.Seed = c.Days, c.RequestsPerDay, c.Seed
 	quiet := slog.New(slog.DiscardHandler) // ninety runs' worth of lines; what fails is returned

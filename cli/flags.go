@@ -14,6 +14,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/lakebase"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/services"
 )
 
@@ -55,8 +56,8 @@ type serveFlags struct {
 	CollectURL string        `name:"collect-url" help:"Where a role without the event log sends the records of itself." env:"LAKEPULSE_COLLECT_URL" placeholder:"URL"`
 	CollectKey string        `name:"collect-key" help:"The API key for that." env:"LAKEPULSE_COLLECT_KEY" placeholder:"KEY"`
 
-	RawRetention       time.Duration `help:"How long raw rows live." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
-	AggregateRetention time.Duration `help:"How long hourly aggregates live." default:"2160h" env:"LAKEPULSE_AGGREGATE_RETENTION"`
+	RawRetention       time.Duration `help:"How long raw rows live. A recorded setting, 168h at first: see settings." env:"LAKEPULSE_RAW_RETENTION"`
+	AggregateRetention time.Duration `help:"How long hourly aggregates live. A recorded setting, 2160h at first: see settings." env:"LAKEPULSE_AGGREGATE_RETENTION"`
 	WarnRows           int64         `help:"Rows of a table that are worth a warning." default:"800000" env:"LAKEPULSE_WARN_ROWS"`
 	AlertRows          int64         `help:"Rows of a table that are worth an alert." default:"1000000" env:"LAKEPULSE_ALERT_ROWS"`
 }
@@ -79,7 +80,7 @@ func (f *serveFlags) config(e *env, target services.Target, mode string) (servic
 	cfg.Confirm = services.Confirm(f.Confirm)
 	cfg.Collect = services.Collect{URL: f.CollectURL, Key: f.CollectKey}
 	cfg.Aggregate.Schedule = f.Schedule
-	cfg.SetRetention(f.RawRetention, f.AggregateRetention)
+	cfg.Tell(settings.Values{RawRetention: f.RawRetention, AggregateRetention: f.AggregateRetention})
 	cfg.SetGovernance(f.WarnRows, f.AlertRows)
 	var err error
 	cfg.Database, err = database(e, f.Database, f.MaxConns)
