@@ -10,13 +10,14 @@ import re
 import threading
 from typing import Iterable, List, Pattern, Set
 
+from ._fields import PERFORMANCE_LENGTHS
 from ._options import ExcludePattern
 
 USAGE_EVENTS_PATH = "/api/v1/metrics/usage-events"
 USAGE_COUNT_PATH = "/api/v1/metrics/usage/count"
 
 OTHER = "{other}"
-MAX_ENDPOINT = 500
+MAX_ENDPOINT = PERFORMANCE_LENGTHS["endpoint"]
 
 _EXCLUDED_PATHS = frozenset(
     # The relay's own paths are no user-facing requests: whoever mounts it by hand should not see them either.

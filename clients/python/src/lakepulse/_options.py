@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Callable, Mapping, Optional, Pattern, Tuple, Union
 from urllib.parse import urlsplit
 
+from ._fields import PERFORMANCE_LENGTHS
+
 ExcludePattern = Union[str, Pattern[str]]
 
 _APP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -100,6 +102,8 @@ class Options:
                 found.append("url must carry no query, fragment or credentials")
         if self.app_name is not None and not _APP_NAME.fullmatch(self.app_name):
             found.append("app_name must match ^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+        if self.app_version is not None and len(self.app_version) > PERFORMANCE_LENGTHS["app_version"]:
+            found.append(f"app_version must be at most {PERFORMANCE_LENGTHS['app_version']} characters")
         if not 1 <= self.batch_size <= _MAX_BATCH:
             found.append(f"batch_size must be 1..{_MAX_BATCH}")
         for name in ("buffer_size", "relay_concurrency", "max_endpoints"):

@@ -6,10 +6,10 @@ import re
 from datetime import datetime, timezone
 from typing import Any, Dict, Mapping, NamedTuple, Optional
 
+from ._fields import METHODS, OTHER_METHOD, PERFORMANCE_FIELDS, PERFORMANCE_LENGTHS, USAGE_FIELDS, known
 from ._ids import uuid7
 
-MAX_TEXT = 255
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+MAX_TEXT = PERFORMANCE_LENGTHS["user_id"]  # ids, names of pages and elements, and types of errors alike
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 
 
@@ -101,7 +101,7 @@ IDENTITY_HEADERS = frozenset(
 def method_name(method: str) -> str:
     """Return the method, ``_OTHER`` for one that HTTP does not define: clients can send any word."""
     name = method.upper()
-    return name if name in _METHODS else "_OTHER"
+    return name if name in METHODS else OTHER_METHOD
 
 
 def rfc3339(unix_seconds: float) -> str:
@@ -126,24 +126,19 @@ def parse_rfc3339(value: object) -> Optional[float]:
 def performance_event(record: Record, sender: Sender, clock_offset: float) -> Dict[str, Any]:
     """Give a record its id and timestamp, for good: a retry sends this very event again."""
     moment = record.started_at + clock_offset
-    event: Dict[str, Any] = {
+    values: Dict[str, Any] = {
+        **sender._asdict(),
+        **record.identity._asdict(),
         "id": uuid7(moment),
         "timestamp": rfc3339(moment),
-        "instance": sender.instance,
         "endpoint": record.endpoint,
         "method": record.method,
         "status_code": record.status_code,
         "response_time_ms": round(max(0.0, record.response_time_ms), 3),
+        "error_type": record.error_type,
         "seq": record.seq,
     }
-    _add_known(
-        event,
-        app=sender.app,
-        app_version=sender.app_version,
-        error_type=record.error_type,
-        **record.identity._asdict(),
-    )
-    return event
+    return known(PERFORMANCE_FIELDS, values)
 
 
 class UsageRecord(NamedTuple):
@@ -156,12 +151,6 @@ class UsageRecord(NamedTuple):
 def usage_event(record: UsageRecord, sender: Sender, clock_offset: float) -> Dict[str, Any]:
     """Give a usage event its id and timestamp, for good."""
     moment = record.happened_at + clock_offset
-    event: Dict[str, Any] = {"id": uuid7(moment), "timestamp": rfc3339(moment)}
-    _add_known(event, app=sender.app, app_version=sender.app_version, **record.fields)
-    return event
-
-
-def _add_known(event: Dict[str, Any], **values: Any) -> None:
-    for name, value in values.items():
-        if value is not None:
-            event[name] = value
+    values: Dict[str, Any] = {**record.fields, "id": uuid7(moment), "timestamp": rfc3339(moment)}
+    values.update(app=sender.app, app_version=sender.app_version)
+    return known(USAGE_FIELDS, values)

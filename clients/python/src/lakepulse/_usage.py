@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, Mapping, Optional
 
-from ._record import MAX_TEXT
+from ._fields import USAGE_LENGTHS
 
 _EVENT_TYPE = re.compile(r"[a-z][a-z0-9_.]{0,99}")
 _MAX_METADATA = 8 << 10
@@ -22,8 +22,8 @@ def usage_problem(fields: Mapping[str, Any]) -> Optional[str]:
         return "user_id: is required"
     for name in ("user_id", "page_name", "element_id", "session_id", "interaction_id"):
         value = str(fields[name] or "")
-        if len(value) > MAX_TEXT:
-            return f"{name}: must be at most {MAX_TEXT} characters"
+        if len(value) > USAGE_LENGTHS[name]:
+            return f"{name}: must be at most {USAGE_LENGTHS[name]} characters"
         if "\x00" in value:
             return f"{name}: must not contain NUL"
     return _metadata_problem(fields["metadata"])

@@ -13,6 +13,7 @@ import unittest
 from pathlib import Path
 
 from lakepulse import Client
+from lakepulse._fields import PERFORMANCE_FIELDS, USAGE_FIELDS
 from lakepulse._record import parse_rfc3339
 
 from ..fake_ingest import WAIT, Answer, Call
@@ -42,6 +43,17 @@ class Wire(IngestCase):
         want.update(response_time_ms=1.5, error_type="500", user_id="jo", session_id="s", interaction_id="i")
         want.update(correlation_id="c", seq=1)
         self.assertEqual(event, want)
+
+    def test_the_fields_are_those_of_the_table_that_all_share(self) -> None:
+        client = self.client(app_version="1")
+        every = {"user_id": "u", "session_id": "s", "interaction_id": "i", "trace_id": "0" * 31 + "1", "correlation_id": "c"}
+        record(client, "/x", 500, **every)
+        usage = {"user_id": "u", "event_type": "a", "page_name": "p", "element_id": "e", "success": True, "metadata": {}}
+        client.track(**usage, session_id="s", interaction_id="i")
+        self.assertTrue(client.flush(WAIT))
+        self.assertEqual(tuple(self.ingest.performance()[0]), PERFORMANCE_FIELDS)
+        # Only the browser counts its events.
+        self.assertEqual(tuple(self.ingest.usage()[0]) + ("seq",), USAGE_FIELDS)
 
     def test_a_full_batch_goes_at_once_and_large_bodies_are_compressed(self) -> None:
         client = self.client(batch_size=10)

@@ -155,6 +155,7 @@ class OptionRules(unittest.TestCase):
             ({"url": "ftp://x"}, "url"),
             ({"url": "http://u:p@x"}, "credentials"),
             ({"app_name": "no spaces"}, "app_name"),
+            ({"app_version": "x" * 256}, "app_version"),
             ({"batch_size": 1001}, "batch_size"),
             ({"buffer_size": 0}, "buffer_size"),
             ({"flush_interval": 0}, "flush_interval"),
