@@ -6,13 +6,24 @@ import http.client
 import json
 import socket
 import threading
+import time
 from socketserver import ThreadingMixIn
 from typing import Any, Dict, NamedTuple, Optional
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import uvicorn
 
+from lakepulse import Client
+
 from ..fake_ingest import WAIT
+
+
+def flush(client: Client) -> bool:
+    """Flush once every request has ended: it is recorded after its response has left."""
+    ends = time.monotonic() + WAIT
+    while client.stats().in_flight and time.monotonic() < ends:
+        time.sleep(0.005)
+    return client.flush(WAIT)
 
 
 class Reply(NamedTuple):

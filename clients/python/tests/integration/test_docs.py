@@ -24,11 +24,10 @@ import lakepulse
 from lakepulse import _ending
 from lakepulse._options import _ENVIRONMENT, Options
 
-from ..fake_ingest import WAIT
 from ..processes import ProcessCase
 from ..unit import test_gradio, test_shiny, test_streamlit
 from ..unit.test_wsgi import environ_for
-from .serving import Site, Uvicorn, Wsgiref
+from .serving import Site, Uvicorn, Wsgiref, flush
 
 ROOT = Path(__file__).resolve().parents[4]
 GUIDE = (ROOT / "docs" / "clients" / "python.md").read_text("utf-8")
@@ -84,7 +83,7 @@ class Snippets(ProcessCase):
 
     def stored(self) -> List[Dict[str, Any]]:
         for client in list(_ending._clients):
-            client.flush(WAIT)
+            flush(client)
         return self.ingest.performance()
 
     def endpoints(self) -> List[str]:

@@ -16,7 +16,7 @@ from lakepulse import LakepulseMiddleware
 
 from ..fake_ingest import WAIT
 from ..unit.ingest_case import IngestCase
-from .serving import Uvicorn
+from .serving import Uvicorn, flush
 
 
 class Odd(NamedTuple):
@@ -143,7 +143,7 @@ class OddRequests(IngestCase):
         self.site = Uvicorn(app)
         self.addCleanup(self.site.close)
         seen = [(self.status(odd), odd) for odd in REQUESTS]
-        self.assertTrue(client.flush(WAIT))
+        self.assertTrue(flush(client))
         found = {event["seq"]: event for event in self.ingest.performance()}
         self.assertEqual(sorted(found), list(range(1, len(REQUESTS) + 1)))
         for seq, (status, odd) in enumerate(seen, 1):
@@ -173,6 +173,6 @@ class OddRequests(IngestCase):
         self.site = Uvicorn(app)
         self.addCleanup(self.site.close)
         self.assertEqual(self.status(Odd("GET", "/broken-stream", "")), 200)
-        self.assertTrue(client.flush(WAIT))
+        self.assertTrue(flush(client))
         (event,) = self.ingest.performance()
         self.assertEqual((event["status_code"], event["error_type"]), (500, "KeyError"))
