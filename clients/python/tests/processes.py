@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -56,10 +57,8 @@ class ProcessCase(IngestCase):
         return process.wait(WAIT)
 
     def _end(self, process: "subprocess.Popen[str]") -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):  # raised when it has ended, and its children with it
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it has ended, and its children with it
         process.communicate(timeout=WAIT)
 
     def reported(self, ingest: Optional[FakeIngest] = None) -> int:
