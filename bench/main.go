@@ -50,6 +50,7 @@ var sections = []struct {
 	{"latency", false, 110 * time.Second, (*bench).latency},
 	{"freshness", false, 60 * time.Second, (*bench).freshness},
 	{"dashboard", false, 500 * time.Second, (*bench).dashboard},
+	{"cardinality", true, 900 * time.Second, (*bench).cardinality},
 	{"collection", false, 45 * time.Second, (*bench).collection},
 	{"scaling", true, 90 * time.Second, (*bench).scaling},
 	{"growth", true, 330 * time.Second, (*bench).growth},
