@@ -40,7 +40,7 @@ func TestPipelineStatus(t *testing.T) {
 		pool := setup(t)
 		writer := metricsdb.WriterStatus{Instance: "a", Version: "1.2", StreamMessages: 3, StreamBytes: 4, LagMessages: 5, LagSeconds: 6.5,
 			StoredThrough: moment, StoredPerSecond: 7.5, StoredTotal: 8, DuplicatesTotal: 9, RedeliveredTotal: 10, SummarisedTotal: 11,
-			DeadTotal: 12, DeadLetters: 13, Trouble: "none"}
+			DeadTotal: 12, DeadLetters: 13, GapMessages: 14, Trouble: "none"}
 		letters := metricsdb.DeadLetters{Count: 2, Letters: []metricsdb.DeadLetter{{Sequence: 7, App: "shop", Kind: event.KindUsage, Reason: "too long",
 			FirstSeen: moment, CodeVersion: "1.2", OriginalSubject: "metrics.usage.shop", OriginalSequence: 99, SchemaVersion: 1, Bytes: 40,
 			Headers: map[string][]string{"Lakepulse-Schema": {"1"}}, Events: 1, Content: []byte(`[{}]`), Raw: []byte{0, 255}}}}
@@ -108,7 +108,7 @@ func TestStatusMembers(t *testing.T) {
 		names = append(names, name)
 	}
 	require.ElementsMatch(t, []string{"instance", "version", "stream_messages", "stream_bytes", "lag_messages", "lag_seconds", "stored_through",
-		"stored_per_second", "stored_total", "duplicates_total", "redelivered_total", "summarised_total", "dead_total", "dead_letters", "trouble"}, names)
+		"stored_per_second", "stored_total", "duplicates_total", "redelivered_total", "summarised_total", "dead_total", "gap_messages", "dead_letters", "trouble"}, names)
 }
 
 func TestPosition(t *testing.T) {

@@ -59,3 +59,17 @@ func ReadPosition(ctx context.Context, db DB, stream string) (p Position, found 
 	p.Stream, p.Incarnation, p.StoredThrough = stream, p.Incarnation.UTC(), p.StoredThrough.UTC()
 	return p, true, nil
 }
+
+// AdvancePosition writes a position over the one that was seen. It changes nothing
+// where the database has an older one by now, or none any more: somebody has to
+// notice that it went back.
+func AdvancePosition(ctx context.Context, db DB, p, seen Position) error {
+	_, err := db.Exec(ctx, `
+UPDATE stream_positions SET sequence = greatest(sequence, $3), stored_through = greatest(stored_through, $4), updated_at = now()
+ WHERE stream = $1 AND incarnation = $2 AND sequence >= $5 AND (stored_through < $4 OR sequence < $3)`,
+		p.Stream, p.Incarnation, int64(p.Sequence), p.StoredThrough, int64(seen.Sequence)) // sequences stay below 2^63
+	if err != nil {
+		return fmt.Errorf("store position: %w", err)
+	}
+	return nil
+}

@@ -33,6 +33,7 @@ type WriterStatus struct {
 	RedeliveredTotal int64     `json:"redelivered_total"` // messages that were handed out again
 	SummarisedTotal  int64     `json:"summarised_total"`
 	DeadTotal        int64     `json:"dead_total"`
+	GapMessages      uint64    `json:"gap_messages"` // acknowledged, and stored again because the database lacks them
 	DeadLetters      uint64    `json:"dead_letters"`
 	Trouble          string    `json:"trouble,omitempty"`
 }

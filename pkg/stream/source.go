@@ -19,6 +19,7 @@ type Selection struct {
 	From      uint64       // the first sequence; 0 for the oldest there is
 	Published time.Time    // nothing published before; zero for no such bound. From wins
 	Follow    bool         // from now on, without end
+	Ledger    bool         // ledger reports too
 }
 
 func (s Selection) subjects() []string {
@@ -32,6 +33,9 @@ func (s Selection) subjects() []string {
 	subjects := make([]string, len(kinds))
 	for i, k := range kinds {
 		subjects[i] = prefix + string(k) + "." + app
+	}
+	if s.Ledger {
+		subjects = append(subjects, prefix+ledgerKind+".*")
 	}
 	return subjects
 }

@@ -13,6 +13,7 @@ type metrics struct {
 	stored, duplicate, summarised, dead, redelivered prometheus.Counter
 	rows, seconds                                    prometheus.Histogram
 	lagMessages, lagSeconds, outage, deadLetters     prometheus.Gauge
+	gap                                              prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -30,6 +31,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		redelivered: counter("redelivered_messages_total", "Messages that were delivered before."),
 		lagMessages: gauge("lag_messages", "Messages of the log that are not stored yet; NaN while unknown."),
 		lagSeconds:  gauge("lag_seconds", "Age of the oldest message of the log that is not stored yet; NaN while unknown."),
+		gap:         gauge("gap_messages", "Messages that were acknowledged and that the database lacks; they are stored again from the log."),
 		outage:      gauge("database_outage", "1 while the database does not store."),
 		deadLetters: gauge("dead_letters", "Messages in the dead-letter stream."),
 		rows: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -43,7 +45,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	m.lagUnknown()
 	if reg != nil {
 		reg.MustRegister(m.stored, m.duplicate, m.summarised, m.dead, m.redelivered, m.lagMessages, m.lagSeconds,
-			m.outage, m.deadLetters, m.rows, m.seconds)
+			m.outage, m.gap, m.deadLetters, m.rows, m.seconds)
 	}
 	return m
 }

@@ -105,7 +105,15 @@ func (w *Writer) recordPosition(ctx context.Context) error {
 	w.tally.mu.Unlock()
 	w.metrics.lagMessages.Set(float64(p.Waiting))
 	w.metrics.lagSeconds.Set(w.lag(p))
-	return w.store.putPosition(ctx, p)
+	seen, write, err := w.comparePositions(ctx, p)
+	if err != nil || !write {
+		return err
+	}
+	if err := w.store.putPosition(ctx, p, seen); err != nil {
+		return err
+	}
+	w.positionWritten(p)
+	return nil
 }
 
 // lag is how old the oldest message is that is not stored, in seconds.
@@ -157,6 +165,7 @@ func (w *Writer) takeStatus() (metricsdb.WriterStatus, map[stream.LedgerEntry]in
 	s := t.totals
 	s.Instance, s.Version = w.cfg.Instance, w.version
 	s.StreamMessages, s.StreamBytes, s.LagMessages = t.posSeen.Messages, t.posSeen.Bytes, t.posSeen.Waiting
+	s.GapMessages = w.gapMessages()
 	s.LagSeconds, s.StoredThrough = w.lag(t.posSeen), t.posSeen.StoredThrough
 	if since := now.Sub(t.lastAt).Seconds(); since > 0 {
 		s.StoredPerSecond = float64(s.StoredTotal-t.last) / since

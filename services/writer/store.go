@@ -29,8 +29,12 @@ func (s *store) putDeadLetters(ctx context.Context, letters metricsdb.DeadLetter
 	return metricsdb.WriteDeadLetters(ctx, s.pool, letters)
 }
 
-func (s *store) putPosition(ctx context.Context, p stream.Position) error {
-	return metricsdb.WritePosition(ctx, s.pool, metricsdb.Position{
-		Stream: stream.Name, Incarnation: p.Incarnation, Sequence: p.Sequence, StoredThrough: p.StoredThrough,
-	})
+// putPosition writes a position; seen is the database's own, nil when it had none of
+// this log.
+func (s *store) putPosition(ctx context.Context, p stream.Position, seen *metricsdb.Position) error {
+	next := metricsdb.Position{Stream: stream.Name, Incarnation: p.Incarnation, Sequence: p.Sequence, StoredThrough: p.StoredThrough}
+	if seen == nil {
+		return metricsdb.WritePosition(ctx, s.pool, next)
+	}
+	return metricsdb.AdvancePosition(ctx, s.pool, next, *seen)
 }

@@ -53,7 +53,11 @@ type Writer struct {
 	version  string // of this program
 	metrics  *metrics
 	tally    *tally
-	trouble  atomic.Pointer[string] // why nothing is stored at present; nil when all is well
+
+	positionsMu sync.Mutex
+	positions   positions
+
+	trouble atomic.Pointer[string] // why nothing is stored at present; nil when all is well
 
 	messages chan *stream.Message
 	stopping chan struct{}      // closed when Stop begins
@@ -125,7 +129,7 @@ func (w *Writer) Trouble() error {
 	if t := w.trouble.Load(); t != nil {
 		return errors.New(*t)
 	}
-	return nil
+	return w.errGap()
 }
 
 // read hands the log's messages to the workers, and gives back what they no
