@@ -56,6 +56,17 @@ func (k Kind) IngestPath() string {
 	return ""
 }
 
+// PersonalColumns returns the columns beside user_id that could lead to the user.
+func (k Kind) PersonalColumns() []string {
+	switch k {
+	case KindPerformance:
+		return []string{"session_id", "interaction_id"}
+	case KindUsage:
+		return []string{"metadata", "session_id", "interaction_id"}
+	}
+	return nil
+}
+
 // FromPeople reports whether a person may send events of the kind, and not
 // only an app instance.
 func (k Kind) FromPeople() bool {
@@ -139,6 +150,12 @@ func (b *Batch) sizeHint(i int) int {
 	return 0
 }
 
+// Clear lets go of what the events hold and keeps the lists' memory.
+func (b *Batch) Clear() {
+	clear(b.Performance)
+	clear(b.Usage)
+}
+
 // reset empties the batch for events of a kind and keeps its memory.
 func (b *Batch) reset(kind Kind) {
 	*b = Batch{Kind: kind, Performance: b.Performance[:0], Usage: b.Usage[:0]}
@@ -206,6 +223,31 @@ func (l Lists) Len() int { return len(l.Performance) + len(l.Usage) }
 func (l *Lists) Add(b *Batch) {
 	l.Performance = append(l.Performance, b.Performance...)
 	l.Usage = append(l.Usage, b.Usage...)
+}
+
+// AddAt appends event i of a batch.
+func (l *Lists) AddAt(b *Batch, i int) {
+	switch b.Kind {
+	case KindPerformance:
+		l.Performance = append(l.Performance, b.Performance[i])
+	case KindUsage:
+		l.Usage = append(l.Usage, b.Usage[i])
+	}
+}
+
+// Grow makes room for the events of a batch.
+func (l *Lists) Grow(b *Batch) {
+	l.Performance = slices.Grow(l.Performance, len(b.Performance))
+	l.Usage = slices.Grow(l.Usage, len(b.Usage))
+}
+
+// Clear empties the lists and lets go of what the events hold. It keeps the
+// lists' memory.
+func (l *Lists) Clear() {
+	clear(l.Performance)
+	l.Performance = l.Performance[:0]
+	clear(l.Usage)
+	l.Usage = l.Usage[:0]
 }
 
 // Batches returns each list that is not empty as a batch, without an app, that

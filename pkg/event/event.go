@@ -37,13 +37,15 @@ type Event interface {
 	Normalize()
 	Validate(w Window) *FieldError
 	Dimensions(visit func(field string, value *string, most int))
+	Pseudonymise(name string)
 }
 
 // Head points at what events of every kind have.
 type Head struct {
 	ID                    *uuid.UUID
 	Timestamp, ReceivedAt *time.Time
-	App, UserID           *string
+	App                   *string
+	UserID, SessionID     *string
 }
 
 // SizeHint returns a bound on the bytes of event i once encoded.

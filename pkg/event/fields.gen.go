@@ -80,7 +80,7 @@ type Performance struct {
 
 // Head returns pointers to what events of every kind have.
 func (e *Performance) Head() Head {
-	return Head{ID: &e.ID, Timestamp: &e.Timestamp, ReceivedAt: &e.ReceivedAt, App: &e.App, UserID: &e.UserID}
+	return Head{ID: &e.ID, Timestamp: &e.Timestamp, ReceivedAt: &e.ReceivedAt, App: &e.App, UserID: &e.UserID, SessionID: &e.SessionID}
 }
 
 // Normalize brings what may be written in several ways into the form that is
@@ -124,6 +124,14 @@ func (e *Performance) Dimensions(visit func(field string, value *string, most in
 	visit("endpoint", &e.Endpoint, 1000)
 	visit("error_type", &e.ErrorType, 200)
 	visit("app_version", &e.AppVersion, 100)
+}
+
+// Pseudonymise puts another name in the user's place and empties what else
+// could lead to the user.
+func (e *Performance) Pseudonymise(name string) {
+	e.UserID = name
+	e.SessionID = ""
+	e.InteractionID = ""
 }
 
 // sizeHint returns a bound on the bytes of the event once encoded.
@@ -214,7 +222,7 @@ type Usage struct {
 
 // Head returns pointers to what events of every kind have.
 func (e *Usage) Head() Head {
-	return Head{ID: &e.ID, Timestamp: &e.Timestamp, ReceivedAt: &e.ReceivedAt, App: &e.App, UserID: &e.UserID}
+	return Head{ID: &e.ID, Timestamp: &e.Timestamp, ReceivedAt: &e.ReceivedAt, App: &e.App, UserID: &e.UserID, SessionID: &e.SessionID}
 }
 
 // Normalize brings what may be written in several ways into the form that is
@@ -251,6 +259,15 @@ func (e *Usage) Dimensions(visit func(field string, value *string, most int)) {
 	visit("page_name", &e.PageName, 500)
 	visit("element_id", &e.ElementID, 1000)
 	visit("app_version", &e.AppVersion, 100)
+}
+
+// Pseudonymise puts another name in the user's place and empties what else
+// could lead to the user.
+func (e *Usage) Pseudonymise(name string) {
+	e.UserID = name
+	e.Metadata = nil
+	e.SessionID = ""
+	e.InteractionID = ""
 }
 
 // sizeHint returns a bound on the bytes of the event once encoded.

@@ -111,20 +111,32 @@ func (t *transaction) commit(ctx context.Context) error {
 // copyNew stores rows of which none is there. One that is ends the transaction:
 // see repeated.
 func (t *transaction) copyNew(ctx context.Context, r Rows) error {
+	if err := CopyInto(ctx, t.conn, r); err != nil {
+		return err
+	}
+	t.out.Stored += r.Len()
+	for _, to := range tables {
+		to.hours(r, func(start int64) { t.news[hour{start: start, kind: to.kind()}] = true })
+	}
+	return nil
+}
+
+// CopyInto copies rows into their tables, inside of whatever transaction the
+// connection is in. It neither looks at the purge line nor marks hours: that is
+// [Store.Put]'s. A row that is stored already fails all of them.
+func CopyInto(ctx context.Context, conn *pgconn.PgConn, r Rows) error {
 	for _, to := range tables {
 		n := to.rows(r)
 		if n == 0 {
 			continue
 		}
-		tag, err := t.conn.CopyFrom(ctx, bytes.NewReader(to.stream(r)), to.copyStatement())
+		tag, err := conn.CopyFrom(ctx, bytes.NewReader(to.stream(r)), to.copyStatement())
 		if err != nil {
 			return fmt.Errorf("copy %s: %w", to.kind(), err)
 		}
 		if int(tag.RowsAffected()) != n {
 			return fmt.Errorf("copy %s: %d rows became %d", to.kind(), n, tag.RowsAffected())
 		}
-		t.out.Stored += n
-		to.hours(r, func(start int64) { t.news[hour{start: start, kind: to.kind()}] = true })
 	}
 	return nil
 }

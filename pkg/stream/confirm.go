@@ -190,7 +190,7 @@ func (c Confirmation) notStored(b *event.Batch) *NotStoredError {
 		reasons[n.ID] = n.Reason
 	}
 	for i := range b.Len() {
-		id := idOf(b, i)
+		id := *b.At(i).Head().ID
 		if reason, ok := reasons[id]; ok {
 			found.Reasons[id] = reason
 		} else if c.Reason != "" {
@@ -201,11 +201,4 @@ func (c Confirmation) notStored(b *event.Batch) *NotStoredError {
 		return nil
 	}
 	return found
-}
-
-func idOf(b *event.Batch, i int) uuid.UUID {
-	if b.Kind == event.KindPerformance {
-		return b.Performance[i].ID
-	}
-	return b.Usage[i].ID
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/services/query/history"
 	"github.com/lakepulse/lakepulse/services/query/records"
+	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 // exportPatience is how long a client may take to read a page.
@@ -25,6 +26,12 @@ type exportRequest struct {
 	format api.ExportFormat
 }
 
+// exportConditions read the parameters that narrow an export, by kind.
+var exportConditions = map[event.Kind]func(*params) func(*snapshot.Statement){
+	event.KindPerformance: func(p *params) func(*snapshot.Statement) { return records.MatchRequests(p.detailedRequestFilter()) },
+	event.KindUsage:       func(p *params) func(*snapshot.Statement) { return records.MatchEvents(p.eventFilter()) },
+}
+
 func (s *Service) export() httpapi.Route {
 	return httpapi.Streamed[exportRequest]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/export", Access: httpapi.Reader,
@@ -32,12 +39,10 @@ func (s *Service) export() httpapi.Route {
 			p, rng := s.open(r)
 			p.required("kind", 20)
 			req := exportRequest{format: choice(p, "format", api.ExportNDJSON, api.ExportNDJSON, api.ExportCSV),
-				ExportQuestion: records.ExportQuestion{Range: rng, Kind: choice(p, "kind", "", event.KindPerformance, event.KindUsage),
+				ExportQuestion: records.ExportQuestion{Range: rng, Kind: choice(p, "kind", "", event.Kinds()...),
 					User: p.text("user_id", 255)}}
-			if req.Kind == event.KindPerformance {
-				req.Requests = p.detailedRequestFilter()
-			} else {
-				req.Events = p.eventFilter()
+			if conditions := exportConditions[req.Kind]; conditions != nil {
+				req.Match = conditions(p)
 			}
 			return req, p.err
 		},
@@ -75,7 +80,7 @@ func (s *Service) writeExport(w http.ResponseWriter, r *http.Request, _ auth.Cal
 }
 
 // readExport reads the next page and says where the one after it begins.
-func (s *Service) readExport(ctx context.Context, q records.ExportQuestion, at records.Cursor) (page []records.ExportRow, next records.Cursor, err error) {
+func (s *Service) readExport(ctx context.Context, q records.ExportQuestion, at records.Cursor) (page []records.Record, next records.Cursor, err error) {
 	err = s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		page, next, err = records.ReadExportPage(ctx, tx, q, at)
 		if err != nil || len(page) > 0 || !at.First() {

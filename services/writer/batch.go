@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -38,11 +37,9 @@ type hands struct {
 // empty lets go of the last batch, and of what its rows hold on to.
 func (h *hands) empty() {
 	clear(h.messages)
-	clear(h.rows.Performance)
-	clear(h.rows.Usage)
-	clear(h.decoded.Performance)
-	clear(h.decoded.Usage)
-	h.batch = batch{messages: h.messages[:0], rows: rawstore.Rows{Performance: h.rows.Performance[:0], Usage: h.rows.Usage[:0]}}
+	h.rows.Clear()
+	h.decoded.Clear()
+	h.batch = batch{messages: h.messages[:0], rows: h.rows}
 }
 
 // collect takes what waits behind first, up to the bound on rows, and what still
@@ -98,19 +95,14 @@ func (w *Writer) add(h *hands, m *stream.Message) {
 		b.unburied = errors.Join(b.unburied, w.buryWhole(m, 1, err))
 		return
 	}
-	b.rows.Performance = slices.Grow(b.rows.Performance, len(decoded.Performance))
-	b.rows.Usage = slices.Grow(b.rows.Usage, len(decoded.Usage))
+	b.rows.Grow(decoded)
 	for i := range decoded.Len() {
 		if err := rawstore.Check(decoded, i); err != nil {
 			b.lose(m, keyOf(decoded, i).id, err)
 			b.unburied = errors.Join(b.unburied, w.buryEvent(m, decoded.Slice(i, i+1), err))
 			continue
 		}
-		if decoded.Kind == event.KindPerformance {
-			b.rows.Performance = append(b.rows.Performance, decoded.Performance[i])
-		} else {
-			b.rows.Usage = append(b.rows.Usage, decoded.Usage[i])
-		}
+		b.rows.AddAt(decoded, i)
 	}
 }
 
@@ -228,12 +220,8 @@ func (b *batch) recordLost(m *stream.Message, c stream.Confirmation) {
 
 // find returns the message a single row came in, and the row as a batch.
 func (b *batch) find(r rawstore.Rows) (*stream.Message, event.Batch) {
-	var part event.Batch
-	if len(r.Performance) == 1 {
-		part = event.Batch{App: r.Performance[0].App, Kind: event.KindPerformance, Performance: r.Performance}
-	} else {
-		part = event.Batch{App: r.Usage[0].App, Kind: event.KindUsage, Usage: r.Usage}
-	}
+	part := r.Batches()[0]
+	part.App = *part.At(0).Head().App
 	key := keyOf(&part, 0)
 	if b.origin == nil {
 		b.origin = map[origin]*stream.Message{}
@@ -249,10 +237,8 @@ func (b *batch) find(r rawstore.Rows) (*stream.Message, event.Batch) {
 }
 
 func keyOf(b *event.Batch, i int) origin {
-	if b.Kind == event.KindPerformance {
-		return origin{b.Performance[i].ID, b.Performance[i].Timestamp}
-	}
-	return origin{b.Usage[i].ID, b.Usage[i].Timestamp}
+	h := b.At(i).Head()
+	return origin{*h.ID, *h.Timestamp}
 }
 
 func (w *Writer) buryEvent(m *stream.Message, one event.Batch, reason error) error {

@@ -2,7 +2,6 @@ package writer
 
 import (
 	"context"
-	"encoding/json"
 	"math"
 	"sync"
 	"time"
@@ -71,26 +70,21 @@ func (t *tally) batch(r rawstore.Rows, out rawstore.Outcome) {
 	t.totals.SummarisedTotal += int64(out.Summarised)
 }
 
+// soleApp returns the kind of rows that are all of one kind, and the app of rows
+// that are all of one app; "" otherwise.
 func soleApp(r rawstore.Rows) (app string, kind event.Kind) {
-	if len(r.Performance) > 0 && len(r.Usage) > 0 || r.Len() == 0 {
+	batches := r.Batches()
+	if len(batches) != 1 {
 		return "", ""
 	}
-	if len(r.Performance) > 0 {
-		app, kind = r.Performance[0].App, event.KindPerformance
-		for i := range r.Performance {
-			if r.Performance[i].App != app {
-				return "", kind
-			}
-		}
-		return app, kind
-	}
-	app, kind = r.Usage[0].App, event.KindUsage
-	for i := range r.Usage {
-		if r.Usage[i].App != app {
-			return "", kind
+	b := batches[0]
+	app = *b.At(0).Head().App
+	for i := range b.Len() {
+		if *b.At(i).Head().App != app {
+			return "", b.Kind
 		}
 	}
-	return app, kind
+	return app, b.Kind
 }
 
 // recordPosition writes down how far the log is stored.
@@ -207,11 +201,7 @@ func describeDead(d *stream.DeadLetter) metricsdb.DeadLetter {
 		Headers: d.Headers,
 	}
 	if b, err := event.Decode(d.SchemaVersion, d.Kind, d.Data); err == nil {
-		events := any(b.Performance)
-		if b.Kind == event.KindUsage {
-			events = b.Usage
-		}
-		if text, err := json.Marshal(events); err == nil && len(text) <= shownBytes {
+		if text, err := b.MarshalEvents(); err == nil && len(text) <= shownBytes {
 			l.Content, l.Events = text, b.Len()
 			return l
 		}

@@ -125,17 +125,17 @@ func WriteTable(ctx context.Context, js jetstream.JetStream, out io.Writer) erro
 
 // document is the JSON that WriteJSON writes for a dead letter.
 type document struct {
-	Sequence         uint64     `json:"letter"`
-	App              string     `json:"app"`
-	Kind             event.Kind `json:"kind"`
-	Reason           string     `json:"reason"`
-	FirstSeen        time.Time  `json:"first_seen"`
-	CodeVersion      string     `json:"code_version"`
-	OriginalSubject  string     `json:"original_subject"`
-	OriginalSequence uint64     `json:"original_sequence"`
-	SchemaVersion    int        `json:"schema_version"`
-	Events           any        `json:"events,omitempty"`
-	Raw              []byte     `json:"raw,omitempty"` // base64, when the message cannot be decoded
+	Sequence         uint64          `json:"letter"`
+	App              string          `json:"app"`
+	Kind             event.Kind      `json:"kind"`
+	Reason           string          `json:"reason"`
+	FirstSeen        time.Time       `json:"first_seen"`
+	CodeVersion      string          `json:"code_version"`
+	OriginalSubject  string          `json:"original_subject"`
+	OriginalSequence uint64          `json:"original_sequence"`
+	SchemaVersion    int             `json:"schema_version"`
+	Events           json.RawMessage `json:"events,omitempty"`
+	Raw              []byte          `json:"raw,omitempty"` // base64, when the message cannot be decoded
 }
 
 // WriteJSON writes a dead letter with its events as indented JSON; with its raw bytes
@@ -148,10 +148,10 @@ func WriteJSON(out io.Writer, d *stream.DeadLetter) error {
 	switch b, err := event.Decode(d.SchemaVersion, d.Kind, d.Data); {
 	case err != nil:
 		doc.Raw = d.Data
-	case b.Kind == event.KindUsage:
-		doc.Events = b.Usage
 	default:
-		doc.Events = b.Performance
+		if doc.Events, err = b.MarshalEvents(); err != nil {
+			return err
+		}
 	}
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")

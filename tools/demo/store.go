@@ -2,15 +2,14 @@ package demo
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/pkg/metricsdb"
+	"github.com/lakepulse/lakepulse/pkg/rawstore"
 )
 
 // store puts the demo's rows where the writer would.
@@ -51,49 +50,11 @@ func (s *store) put(ctx context.Context, day time.Time, b batch) error {
 		if err := metricsdb.EnterGate(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"performance_metrics"}, requestColumns, copyRequests(b.requests)); err != nil {
-			return fmt.Errorf("requests: %w", err)
-		}
-		if _, err := tx.CopyFrom(ctx, pgx.Identifier{"usage_events"}, eventColumns, copyEvents(b.events)); err != nil {
-			return fmt.Errorf("events: %w", err)
+		if err := rawstore.CopyInto(ctx, tx.Conn().PgConn(), rawstore.Rows{Performance: b.requests, Usage: b.events}); err != nil {
+			return err
 		}
 		return metricsdb.MarkRange(ctx, tx, day, day.Add(24*time.Hour))
 	})
-}
-
-var requestColumns = []string{"id", "timestamp", "received_at", "app", "endpoint", "method", "status_code", "response_time_ms", "seq",
-	"instance", "user_id", "error_type", "app_version", "session_id", "interaction_id", "trace_id"}
-
-func copyRequests(rows []event.Performance) pgx.CopyFromSource {
-	values := make([]any, len(requestColumns))
-	return pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
-		p := &rows[i]
-		values = append(values[:0], p.ID, p.Timestamp, p.ReceivedAt, p.App, p.Endpoint, p.Method, int16(p.StatusCode), // < 600
-			p.ResponseTimeMS, p.Seq, text(p.Instance), text(p.UserID), text(p.ErrorType), text(p.AppVersion), text(p.SessionID),
-			text(p.InteractionID), text(p.TraceID))
-		return values, nil
-	})
-}
-
-var eventColumns = []string{"id", "timestamp", "received_at", "app", "event_type", "user_id", "success", "seq", "page_name", "element_id",
-	"app_version", "session_id", "interaction_id"}
-
-func copyEvents(rows []event.Usage) pgx.CopyFromSource {
-	values := make([]any, len(eventColumns))
-	return pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
-		u := &rows[i]
-		values = append(values[:0], u.ID, u.Timestamp, u.ReceivedAt, u.App, u.EventType, u.UserID, u.Success, u.Seq, text(u.PageName),
-			text(u.ElementID), text(u.AppVersion), text(u.SessionID), text(u.InteractionID))
-		return values, nil
-	})
-}
-
-// text is NULL for what is not known.
-func text(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
 }
 
 const (

@@ -92,15 +92,13 @@ SELECT (SELECT count(*) FROM performance_metrics WHERE user_id = $1), (SELECT co
 		})
 	}
 	return postgres.Serializable(ctx, p.Pool, func(tx pgx.Tx) error {
-		performance, err := tx.Exec(ctx, `
-UPDATE performance_metrics SET user_id = $2, session_id = NULL, interaction_id = NULL WHERE user_id = $1`, r.User, r.ReplacedBy)
+		performance, err := eraseKind(ctx, tx, event.KindPerformance, r)
 		if err != nil {
-			return fmt.Errorf("rewrite performance rows: %w", err)
+			return err
 		}
-		usage, err := tx.Exec(ctx, `
-UPDATE usage_events SET user_id = $2, session_id = NULL, interaction_id = NULL, metadata = NULL WHERE user_id = $1`, r.User, r.ReplacedBy)
+		usage, err := eraseKind(ctx, tx, event.KindUsage, r)
 		if err != nil {
-			return fmt.Errorf("rewrite usage rows: %w", err)
+			return err
 		}
 		numbers, err := tx.Exec(ctx, `UPDATE user_numbers SET user_id = $2 WHERE user_id = $1`, r.User, r.ReplacedBy)
 		if err != nil {
@@ -110,7 +108,20 @@ UPDATE usage_events SET user_id = $2, session_id = NULL, interaction_id = NULL, 
 		if err := metricsdb.ForgetDeadLetters(ctx, tx); err != nil {
 			return err
 		}
-		r.Performance, r.Usage, r.InAggregates = performance.RowsAffected(), usage.RowsAffected(), numbers.RowsAffected() > 0
+		r.Performance, r.Usage, r.InAggregates = performance, usage, numbers.RowsAffected() > 0
 		return nil
 	})
+}
+
+// eraseKind rewrites the raw rows of a kind and returns how many.
+func eraseKind(ctx context.Context, tx pgx.Tx, kind event.Kind, r *Report) (int64, error) {
+	set := `user_id = $2`
+	for _, column := range kind.PersonalColumns() {
+		set += `, ` + column + ` = NULL`
+	}
+	tag, err := tx.Exec(ctx, `UPDATE `+kind.RawTable()+` SET `+set+` WHERE user_id = $1`, r.User, r.ReplacedBy)
+	if err != nil {
+		return 0, fmt.Errorf("rewrite %s rows: %w", kind, err)
+	}
+	return tag.RowsAffected(), nil
 }

@@ -138,15 +138,9 @@ func (w *rewriter) rewrite(raw *jetstream.RawStreamMsg) (events int, without []b
 		}
 		return 0, nil
 	}
-	for i := range b.Performance {
-		if e := &b.Performance[i]; e.UserID == w.user {
-			e.UserID, e.SessionID, e.InteractionID = w.name, "", ""
-			events++
-		}
-	}
-	for i := range b.Usage {
-		if e := &b.Usage[i]; e.UserID == w.user {
-			e.UserID, e.SessionID, e.InteractionID, e.Metadata = w.name, "", "", nil
+	for i := range b.Len() {
+		if e := b.At(i); *e.Head().UserID == w.user {
+			e.Pseudonymise(w.name)
 			events++
 		}
 	}

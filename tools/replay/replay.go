@@ -7,7 +7,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -211,14 +210,15 @@ func (r *run) extent(ctx context.Context) (first, last time.Time, err error) {
 		if it.unreadable != nil {
 			continue
 		}
-		each(it.batch, func(_ int, _ *uuid.UUID, at *time.Time, _, _ *string) {
+		for i := range it.batch.Len() {
+			at := *it.batch.At(i).Head().Timestamp
 			if first.IsZero() || at.Before(first) {
-				first = *at
+				first = at
 			}
 			if at.After(last) {
-				last = *at
+				last = at
 			}
-		})
+		}
 	}
 }
 
@@ -284,7 +284,7 @@ func (r *run) choose(b *event.Batch) *event.Batch {
 			continue
 		}
 		one := b.Slice(i, i+1)
-		good.Performance, good.Usage = append(good.Performance, one.Performance...), append(good.Usage, one.Usage...)
+		good.Append(&one)
 	}
 	return keepOnly(good, r.inWindow)
 }
@@ -332,12 +332,7 @@ func (r *run) wait(ctx context.Context, b *event.Batch) error {
 	}
 }
 
-func firstTime(b *event.Batch) time.Time {
-	if len(b.Performance) > 0 {
-		return b.Performance[0].Timestamp
-	}
-	return b.Usage[0].Timestamp
-}
+func firstTime(b *event.Batch) time.Time { return *b.At(0).Head().Timestamp }
 
 // pace says when an event is due, at the speed asked for.
 type pace struct {

@@ -54,8 +54,7 @@ func (s *logSink) put(ctx context.Context, b *event.Batch) error {
 		gathered = &event.Batch{App: b.App, Kind: b.Kind}
 		s.batches[subject] = gathered
 	}
-	gathered.Performance = append(gathered.Performance, b.Performance...)
-	gathered.Usage = append(gathered.Usage, b.Usage...)
+	gathered.Append(b)
 	if s.waiting += b.Len(); s.waiting >= flushEvents {
 		return s.flush(ctx)
 	}
@@ -113,7 +112,7 @@ func (s *databaseSink) flush(ctx context.Context) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	s.outcome = s.outcome.Plus(out)
-	s.rows.Performance, s.rows.Usage = s.rows.Performance[:0], s.rows.Usage[:0]
+	s.rows.Clear()
 	return nil
 }
 

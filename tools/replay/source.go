@@ -126,26 +126,16 @@ func decodeLine(line []byte) (*event.Batch, error) {
 		return nil, err
 	}
 	b := &event.Batch{App: head.App, Kind: head.Kind}
-	switch head.Kind {
-	case event.KindPerformance:
-		b.Performance = make([]event.Performance, 1)
-		return b, json.Unmarshal(line, &b.Performance[0])
-	case event.KindUsage:
-		b.Usage = make([]event.Usage, 1)
-		return b, json.Unmarshal(line, &b.Usage[0])
+	e, err := b.Extend()
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("kind %q: must be performance or usage", head.Kind)
+	return b, json.Unmarshal(line, e)
 }
 
 // encodeLine appends event i of a batch as a line that decodeLine reads.
 func encodeLine(dst []byte, b *event.Batch, i int) ([]byte, error) {
-	var body []byte
-	var err error
-	if b.Kind == event.KindPerformance {
-		body, err = json.Marshal(&b.Performance[i])
-	} else {
-		body, err = json.Marshal(&b.Usage[i])
-	}
+	body, err := json.Marshal(b.At(i))
 	if err != nil {
 		return dst, err
 	}

@@ -54,18 +54,22 @@ func Tail(ctx context.Context, o TailOptions) error {
 	}
 }
 
+// describe appends what people want to see of an event, by kind. Events of a
+// kind without a description are shown as JSON.
+var describe = map[event.Kind]func(dst []byte, b *event.Batch, i int) []byte{
+	event.KindPerformance: func(dst []byte, b *event.Batch, i int) []byte { return appendPerformance(dst, &b.Performance[i]) },
+	event.KindUsage:       func(dst []byte, b *event.Batch, i int) []byte { return appendUsage(dst, &b.Usage[i]) },
+}
+
 func appendLines(dst []byte, b *event.Batch, asJSON bool) ([]byte, error) {
+	in := describe[b.Kind]
 	for i := range b.Len() {
-		var err error
-		switch {
-		case asJSON:
-			dst, err = encodeLine(dst, b, i)
-		case b.Kind == event.KindPerformance:
-			dst = appendPerformance(dst, &b.Performance[i])
-		default:
-			dst = appendUsage(dst, &b.Usage[i])
+		if in != nil && !asJSON {
+			dst = in(dst, b, i)
+			continue
 		}
-		if err != nil {
+		var err error
+		if dst, err = encodeLine(dst, b, i); err != nil {
 			return dst, err
 		}
 	}

@@ -12,29 +12,13 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/event"
 )
 
-// each calls f with the fields of every event that a replay looks at or changes.
-func each(b *event.Batch, f func(i int, id *uuid.UUID, at *time.Time, user, session *string)) {
-	for i := range b.Performance {
-		p := &b.Performance[i]
-		f(i, &p.ID, &p.Timestamp, &p.UserID, &p.SessionID)
-	}
-	for i := range b.Usage {
-		u := &b.Usage[i]
-		f(i, &u.ID, &u.Timestamp, &u.UserID, &u.SessionID)
-	}
-}
-
 // keepOnly returns the events of a batch for which keep says yes.
 func keepOnly(b *event.Batch, keep func(at time.Time) bool) *event.Batch {
 	out := &event.Batch{App: b.App, Kind: b.Kind}
-	for i := range b.Performance {
-		if keep(b.Performance[i].Timestamp) {
-			out.Performance = append(out.Performance, b.Performance[i])
-		}
-	}
-	for i := range b.Usage {
-		if keep(b.Usage[i].Timestamp) {
-			out.Usage = append(out.Usage, b.Usage[i])
+	for i := range b.Len() {
+		if keep(*b.At(i).Head().Timestamp) {
+			one := b.Slice(i, i+1)
+			out.Append(&one)
 		}
 	}
 	return out
@@ -47,15 +31,11 @@ func shift(b *event.Batch, by time.Duration) {
 	if by == 0 {
 		return
 	}
-	each(b, func(_ int, id *uuid.UUID, at *time.Time, _, _ *string) {
-		*at = at.Add(by)
-		*id = shiftedID(*id, by, *at)
-	})
-	for i := range b.Performance {
-		b.Performance[i].ReceivedAt = moved(b.Performance[i].ReceivedAt, by)
-	}
-	for i := range b.Usage {
-		b.Usage[i].ReceivedAt = moved(b.Usage[i].ReceivedAt, by)
+	for i := range b.Len() {
+		h := b.At(i).Head()
+		*h.Timestamp = h.Timestamp.Add(by)
+		*h.ID = shiftedID(*h.ID, by, *h.Timestamp)
+		*h.ReceivedAt = moved(*h.ReceivedAt, by)
 	}
 }
 
@@ -86,9 +66,10 @@ func pseudonymise(b *event.Batch, key []byte) {
 	if len(key) == 0 {
 		return
 	}
-	each(b, func(_ int, _ *uuid.UUID, _ *time.Time, user, session *string) {
-		*user, *session = pseudonym(key, "user-", *user), pseudonym(key, "session-", *session)
-	})
+	for i := range b.Len() {
+		h := b.At(i).Head()
+		*h.UserID, *h.SessionID = pseudonym(key, "user-", *h.UserID), pseudonym(key, "session-", *h.SessionID)
+	}
 }
 
 func pseudonym(key []byte, prefix, name string) string {

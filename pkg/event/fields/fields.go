@@ -89,6 +89,9 @@ type Field struct {
 	// Dimension marks a field by which numbers are grouped: a sender could make
 	// up any number of its values, so ingest bounds how many an app has an hour.
 	Dimension int
+	// Personal marks a field beside user_id that could lead to the user:
+	// `lakepulse forget` empties it.
+	Personal bool
 	// Clients are the clients that have a value for the field: go, python, browser.
 	Clients []string
 	// Span and Resource are the OTLP attributes the field is read from, in this
@@ -134,6 +137,8 @@ func (f Field) dimension(values int) Field { f.Dimension = values; return f }
 func (f Field) span(attributes ...string) Field { f.Span = attributes; return f }
 
 func (f Field) resource(attributes ...string) Field { f.Resource = attributes; return f }
+
+func (f Field) personal() Field { f.Personal = true; return f }
 
 func (f Field) required() Field { f.Required = true; return f }
 
@@ -182,8 +187,8 @@ var Kinds = []Kind{
 				span("enduser.id", "user.id", "http.request.header.x-forwarded-email", "http.request.header.x_forwarded_email"),
 			text(14, "error_type", "kind of error; set when the status is 400 or more").rule(RuleErrorType).dimension(200).from(goClient, python),
 			text(5, "app_version", "version of the app").dimension(100).from(goClient, python).resource("service.version"),
-			text(6, "session_id", "browser tab the request came from").from(goClient, python).span("session.id"),
-			text(7, "interaction_id", "id of the usage event that caused the request").from(goClient, python).
+			text(6, "session_id", "browser tab the request came from").personal().from(goClient, python).span("session.id"),
+			text(7, "interaction_id", "id of the usage event that caused the request").personal().from(goClient, python).
 				span("http.request.header.x-lakepulse-interaction-id", "http.request.header.x_lakepulse_interaction_id"),
 			text(15, "trace_id", "W3C trace id").from(goClient, python),
 			text(16, "correlation_id", "X-Correlation-ID of the request").from(goClient, python),
@@ -201,11 +206,11 @@ var Kinds = []Kind{
 			text(11, "element_id", "element it happened on").dimension(1000).from(goClient, python, browser),
 			Field{Name: "success", Number: 12, Doc: "whether what was attempted worked; absent where that does not apply", Type: Bool,
 				Clients: []string{goClient, python, browser}},
-			Field{Name: "metadata", Number: 13, Doc: "JSON object of at most 8 KiB", Type: Object, Rule: RuleObject, Max: MaxMetadata,
+			Field{Name: "metadata", Number: 13, Doc: "JSON object of at most 8 KiB", Type: Object, Rule: RuleObject, Max: MaxMetadata, Personal: true,
 				Clients: []string{goClient, python, browser}},
 			text(5, "app_version", "version of the app").dimension(100).from(goClient, python, browser),
-			text(6, "session_id", "browser tab").from(goClient, python, browser),
-			text(7, "interaction_id", "id of the event that began the interaction").from(goClient, python, browser),
+			text(6, "session_id", "browser tab").personal().from(goClient, python, browser),
+			text(7, "interaction_id", "id of the event that began the interaction").personal().from(goClient, python, browser),
 			seq("counter of the tab; a gap is a loss").from(browser),
 		),
 	},

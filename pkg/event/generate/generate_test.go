@@ -37,7 +37,7 @@ func TestTable(t *testing.T) {
 				require.True(t, f.ByIngest || f.Clients != nil || f.Span != nil || f.Resource != nil, "nobody sends %s", f.Name)
 				names[f.Name], numbers[f.Number] = true, true
 			}
-			for _, name := range []string{"id", "timestamp", "received_at", "app", "user_id"} {
+			for _, name := range []string{"id", "timestamp", "received_at", "app", "user_id", "session_id"} {
 				require.True(t, names[name], "an event without %s cannot be stored", name)
 			}
 		})

@@ -71,6 +71,11 @@ func (k kind) Dimensions() []field {
 	return slices.DeleteFunc(slices.Clone(k.All), func(f field) bool { return f.Field.Dimension == 0 })
 }
 
+// Personal returns the fields beside user_id that could lead to the user.
+func (k kind) Personal() []field {
+	return slices.DeleteFunc(slices.Clone(k.All), func(f field) bool { return !f.Personal })
+}
+
 // Attributed returns the fields that are read from OTLP attributes as they are.
 func (k kind) Attributed() []field {
 	return slices.DeleteFunc(slices.Clone(k.All), func(f field) bool { return f.Span == nil && f.Resource == nil })
@@ -216,3 +221,11 @@ func (f field) Python() string {
 
 // Constant is the kind's name in constants.
 func (k kind) Constant() string { return strings.ToUpper(k.Name) }
+
+// ClientType is the field's type in the Go client, which imports nothing.
+func (f field) ClientType() string {
+	if f.Type == fields.UUID {
+		return "ID"
+	}
+	return f.GoType()
+}

@@ -27,6 +27,8 @@ var outputs = []output{
 	{"services/ingest/fields.gen.go", "ingest.go.tmpl"},
 	{"pkg/rawstore/fields.gen.go", "rawstore.go.tmpl"},
 	{"services/query/records/records.gen.go", "records.go.tmpl"},
+	{"pkg/stream/fields.gen.go", "sink.go.tmpl"},
+	{"clients/go/fields.gen.go", "client.go.tmpl"},
 	{"clients/spec/fields.json", ""},
 	{"clients/spec/batch.proto", "batch.proto.tmpl"},
 	{"web/tracker/src/fields.gen.ts", "tracker.ts.tmpl"},
@@ -41,10 +43,13 @@ type table struct {
 	OtherMethod string
 	Other       string
 	MaxDropped  int64
+	MaxMetadata int
+	MaxText     int
 }
 
 func (o output) render() ([]byte, error) {
-	data := table{Methods: fields.Methods, OtherMethod: fields.OtherMethod, Other: fields.Other, MaxDropped: fields.MaxDropped}
+	data := table{Methods: fields.Methods, OtherMethod: fields.OtherMethod, Other: fields.Other, MaxDropped: fields.MaxDropped,
+		MaxMetadata: fields.MaxMetadata, MaxText: fields.MaxText}
 	for _, k := range fields.Kinds {
 		data.Kinds = append(data.Kinds, newKind(k))
 	}

@@ -2,13 +2,10 @@ package records
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/services/query/history"
@@ -16,7 +13,7 @@ import (
 )
 
 const (
-	// exportPage is how many rows are held at once.
+	// ExportPageRows is how many rows are held at once.
 	ExportPageRows = 2000
 	// exportSlice bounds the time one statement looks through, so that a filter
 	// that matches next to nothing cannot make it scan a week.
@@ -26,11 +23,20 @@ const (
 // ExportQuestion is which rows are exported: all of a kind in a range that match
 // the filter of that kind.
 type ExportQuestion struct {
-	Range    history.Range
-	Kind     event.Kind
-	Requests RequestFilter
-	Events   snapshot.Filter
-	User     string
+	Range history.Range
+	Kind  event.Kind
+	Match func(*snapshot.Statement) // adds the kind's conditions, each as " AND …"
+	User  string
+}
+
+// MatchEvents returns the conditions of an export of usage events.
+func MatchEvents(f snapshot.Filter) func(*snapshot.Statement) {
+	return func(st *snapshot.Statement) { st.MatchEvents(f) }
+}
+
+// MatchRequests returns the conditions of an export of requests.
+func MatchRequests(f RequestFilter) func(*snapshot.Statement) {
+	return func(st *snapshot.Statement) { matchRequests(st, f) }
 }
 
 // App is the app of the question's filter, "" for all.
@@ -56,7 +62,7 @@ type Cursor struct {
 func (c Cursor) First() bool { return !c.begun }
 
 // ReadExportPage reads the page at a cursor and says where the next one begins.
-func ReadExportPage(ctx context.Context, tx pgx.Tx, q ExportQuestion, at Cursor) (page []ExportRow, next Cursor, err error) {
+func ReadExportPage(ctx context.Context, tx pgx.Tx, q ExportQuestion, at Cursor) (page []Record, next Cursor, err error) {
 	purged, err := history.ReadPurgeLine(ctx, tx)
 	if err != nil {
 		return nil, at, err
@@ -77,82 +83,32 @@ func ReadExportPage(ctx context.Context, tx pgx.Tx, q ExportQuestion, at Cursor)
 	}
 	page, err = readPage(ctx, tx, q, at, next.from)
 	if len(page) == ExportPageRows {
-		last := page[len(page)-1]
-		next.from, next.last = last.at, &last.id
+		at, id := page[len(page)-1].Key()
+		next.from, next.last = at, (*[16]byte)(&id)
 	} else {
 		next.Done = !next.from.Before(q.Range.End)
 	}
 	return page, next, err
 }
 
-func readPage(ctx context.Context, tx pgx.Tx, q ExportQuestion, at Cursor, to time.Time) ([]ExportRow, error) {
+func readPage(ctx context.Context, tx pgx.Tx, q ExportQuestion, at Cursor, to time.Time) ([]Record, error) {
 	var st snapshot.Statement
-	if q.Kind == event.KindPerformance {
-		st.Add(`SELECT ` + requestColumns + ` FROM performance_metrics WHERE `)
-	} else {
-		st.Add(`SELECT ` + usageColumns + ` FROM usage_events WHERE `)
-	}
+	kind := Of(q.Kind)
+	st.Add(`SELECT ` + kind.Columns + ` FROM ` + q.Kind.RawTable() + ` WHERE `)
 	st.Within([]snapshot.Span{{From: at.from, To: to}})
 	if at.last != nil {
 		st.Add(` AND ("timestamp", id) > (?, ?)`, at.from, *at.last)
 	}
-	if q.Kind == event.KindPerformance {
-		f := q.Requests
-		f.User = q.User
-		matchRequests(&st, f)
-	} else {
-		st.MatchEvents(q.Events).Equal("user_id", q.User)
+	if q.Match != nil {
+		q.Match(&st)
 	}
+	st.Equal("user_id", q.User)
 	st.Add(` ORDER BY "timestamp", id LIMIT ?`, ExportPageRows)
-	page := make([]ExportRow, 0, ExportPageRows)
+	page := make([]Record, 0, ExportPageRows)
 	err := snapshot.Collect(ctx, tx, &st, "export", func(rows pgx.Rows) error {
-		row, err := scanExport(rows, q.Kind)
+		row := kind.New()
 		page = append(page, row)
-		return err
+		return Scan(rows, row)
 	})
 	return page, err
-}
-
-// ExportRow is one row as it goes out: one of the two.
-type ExportRow struct {
-	at      time.Time
-	id      [16]byte
-	Request *api.RequestRecord
-	Usage   *UsageRecord
-}
-
-// UsageRecord is the contract's UsageRecord with metadata left as it is stored:
-// decoding it would cost time and the last digits of large numbers.
-type UsageRecord struct {
-	ID            uuid.UUID       `json:"id"`
-	Timestamp     time.Time       `json:"timestamp"`
-	ReceivedAt    time.Time       `json:"received_at"`
-	App           string          `json:"app"`
-	EventType     string          `json:"event_type"`
-	UserID        string          `json:"user_id"`
-	PageName      *string         `json:"page_name,omitempty"`
-	ElementID     *string         `json:"element_id,omitempty"`
-	Success       *bool           `json:"success,omitempty"`
-	Metadata      json.RawMessage `json:"metadata,omitempty"`
-	AppVersion    *string         `json:"app_version,omitempty"`
-	SessionID     *string         `json:"session_id,omitempty"`
-	InteractionID *string         `json:"interaction_id,omitempty"`
-	Seq           *int64          `json:"seq,omitempty"`
-}
-
-const usageColumns = `id, "timestamp", received_at, app, event_type, user_id, page_name, element_id, success, metadata,
-	app_version, session_id, interaction_id, seq`
-
-func scanExport(rows pgx.Rows, kind event.Kind) (ExportRow, error) {
-	if kind == event.KindPerformance {
-		r := new(api.RequestRecord)
-		err := rows.Scan(requestTargets(r)...)
-		r.Timestamp, r.ReceivedAt = r.Timestamp.UTC(), r.ReceivedAt.UTC()
-		return ExportRow{at: r.Timestamp, id: r.ID, Request: r}, err
-	}
-	u := new(UsageRecord)
-	err := rows.Scan((*[16]byte)(&u.ID), &u.Timestamp, &u.ReceivedAt, &u.App, &u.EventType, &u.UserID, &u.PageName, &u.ElementID,
-		&u.Success, &u.Metadata, &u.AppVersion, &u.SessionID, &u.InteractionID, &u.Seq)
-	u.Timestamp, u.ReceivedAt = u.Timestamp.UTC(), u.ReceivedAt.UTC()
-	return ExportRow{at: u.Timestamp, id: u.ID, Usage: u}, err
 }

@@ -1,7 +1,3 @@
-// Package records holds stored events as lists and exports show them: the
-// columns to select, the targets to scan them into, and the cells of a CSV
-// line. All of it is generated from the table of fields, so that a column
-// cannot be scanned into another field or exported under another's name.
 package records
 
 import (

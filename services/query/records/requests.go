@@ -34,15 +34,6 @@ func matchRequests(s *snapshot.Statement, f RequestFilter) *snapshot.Statement {
 		Equal("user_id", f.User).Equal("interaction_id", f.Interaction)
 }
 
-// requestColumns are the columns of a RequestRecord, in the order of targets.
-const requestColumns = `id, "timestamp", received_at, app, instance, endpoint, method, status_code, response_time_ms, user_id, error_type,
-	app_version, session_id, interaction_id, trace_id, correlation_id, seq`
-
-func requestTargets(r *api.RequestRecord) []any {
-	return []any{(*[16]byte)(&r.ID), &r.Timestamp, &r.ReceivedAt, &r.App, &r.Instance, &r.Endpoint, &r.Method, &r.StatusCode,
-		&r.ResponseTimeMs, &r.UserID, &r.ErrorType, &r.AppVersion, &r.SessionID, &r.InteractionID, &r.TraceID, &r.CorrelationID, &r.Seq}
-}
-
 // ListRequests returns the first requests of an order in the raw window.
 func ListRequests(ctx context.Context, tx pgx.Tx, v *history.View, f RequestFilter, order api.RequestOrder, limit int) ([]api.RequestRecord, error) {
 	if order == api.OrderSlowest {
@@ -65,7 +56,7 @@ func readRecent(ctx context.Context, tx pgx.Tx, v *history.View, f RequestFilter
 		return list, nil
 	}
 	var st snapshot.Statement
-	st.Add(`SELECT * FROM (SELECT ` + requestColumns + ` FROM performance_metrics WHERE `).Within([]snapshot.Span{far})
+	st.Add(`SELECT * FROM (SELECT ` + PerformanceColumns + ` FROM performance_metrics WHERE `).Within([]snapshot.Span{far})
 	matchRequests(&st, f).Add(` OFFSET 0) AS rare ORDER BY "timestamp" DESC, id DESC LIMIT ?`, limit-len(list)) // OFFSET keeps the key out of it
 	rest, err := collectRequests(ctx, tx, &st)
 	return append(list, rest...), err
@@ -96,7 +87,7 @@ func readRequests(ctx context.Context, tx pgx.Tx, spans []snapshot.Span, f Reque
 		by = ` ORDER BY response_time_ms DESC, "timestamp" DESC, id DESC`
 	}
 	var st snapshot.Statement
-	matchRequests(st.Add(`SELECT `+requestColumns+` FROM performance_metrics WHERE `).Within(spans), f)
+	matchRequests(st.Add(`SELECT `+PerformanceColumns+` FROM performance_metrics WHERE `).Within(spans), f)
 	if least > 0 {
 		st.Add(` AND response_time_ms >= ?`, least)
 	}
@@ -106,10 +97,9 @@ func readRequests(ctx context.Context, tx pgx.Tx, spans []snapshot.Span, f Reque
 func collectRequests(ctx context.Context, tx pgx.Tx, st *snapshot.Statement) ([]api.RequestRecord, error) {
 	list := []api.RequestRecord{}
 	err := snapshot.Collect(ctx, tx, st, "list requests", func(rows pgx.Rows) error {
-		var r api.RequestRecord
-		err := rows.Scan(requestTargets(&r)...)
-		r.Timestamp, r.ReceivedAt = r.Timestamp.UTC(), r.ReceivedAt.UTC()
-		list = append(list, r)
+		var r Performance
+		err := Scan(rows, &r)
+		list = append(list, r.RequestRecord)
 		return err
 	})
 	return list, err
