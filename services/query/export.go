@@ -14,7 +14,6 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/services/query/history"
 	"github.com/lakepulse/lakepulse/services/query/records"
-	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
 // exportPatience is how long a client may take to read a page.
@@ -26,10 +25,10 @@ type exportRequest struct {
 	format api.ExportFormat
 }
 
-// exportConditions read the parameters that narrow an export, by kind.
-var exportConditions = map[event.Kind]func(*params) func(*snapshot.Statement){
-	event.KindPerformance: func(p *params) func(*snapshot.Statement) { return records.MatchRequests(p.detailedRequestFilter()) },
-	event.KindUsage:       func(p *params) func(*snapshot.Statement) { return records.MatchEvents(p.eventFilter()) },
+// exportFilters read the parameters that narrow an export, by kind.
+var exportFilters = map[event.Kind]func(*params) records.ExportFilter{
+	event.KindPerformance: func(p *params) records.ExportFilter { return records.FilterRequests(p.detailedRequestFilter()) },
+	event.KindUsage:       func(p *params) records.ExportFilter { return records.FilterEvents(p.eventFilter()) },
 }
 
 func (s *Service) export() httpapi.Route {
@@ -41,8 +40,8 @@ func (s *Service) export() httpapi.Route {
 			req := exportRequest{format: choice(p, "format", api.ExportNDJSON, api.ExportNDJSON, api.ExportCSV),
 				ExportQuestion: records.ExportQuestion{Range: rng, Kind: choice(p, "kind", "", event.Kinds()...),
 					User: p.text("user_id", 255)}}
-			if conditions := exportConditions[req.Kind]; conditions != nil {
-				req.Match = conditions(p)
+			if conditions := exportFilters[req.Kind]; conditions != nil {
+				req.Filter = conditions(p)
 			}
 			return req, p.err
 		},

@@ -25,26 +25,28 @@ const (
 type ExportQuestion struct {
 	Range history.Range
 	Kind  event.Kind
-	Match func(*snapshot.Statement) // adds the kind's conditions, each as " AND …"
-	User  string
-}
-
-// MatchEvents returns the conditions of an export of usage events.
-func MatchEvents(f snapshot.Filter) func(*snapshot.Statement) {
-	return func(st *snapshot.Statement) { st.MatchEvents(f) }
-}
-
-// MatchRequests returns the conditions of an export of requests.
-func MatchRequests(f RequestFilter) func(*snapshot.Statement) {
-	return func(st *snapshot.Statement) { matchRequests(st, f) }
+	// Filter narrows the rows; the zero filter leaves all.
+	Filter ExportFilter
+	User   string
 }
 
 // App is the app of the question's filter, "" for all.
-func (q ExportQuestion) App() string {
-	if q.Kind == event.KindUsage {
-		return q.Events.App
-	}
-	return q.Requests.App
+func (q ExportQuestion) App() string { return q.Filter.app }
+
+// ExportFilter is the conditions of one kind of event.
+type ExportFilter struct {
+	app   string
+	match func(*snapshot.Statement)
+}
+
+// FilterEvents returns the filter of an export of usage events.
+func FilterEvents(f snapshot.Filter) ExportFilter {
+	return ExportFilter{app: f.App, match: func(st *snapshot.Statement) { st.MatchEvents(f) }}
+}
+
+// FilterRequests returns the filter of an export of requests.
+func FilterRequests(f RequestFilter) ExportFilter {
+	return ExportFilter{app: f.App, match: func(st *snapshot.Statement) { matchRequests(st, f) }}
 }
 
 // StartExport is the cursor before the first row of a question.
@@ -99,8 +101,8 @@ func readPage(ctx context.Context, tx pgx.Tx, q ExportQuestion, at Cursor, to ti
 	if at.last != nil {
 		st.Add(` AND ("timestamp", id) > (?, ?)`, at.from, *at.last)
 	}
-	if q.Match != nil {
-		q.Match(&st)
+	if q.Filter.match != nil {
+		q.Filter.match(&st)
 	}
 	st.Equal("user_id", q.User)
 	st.Add(` ORDER BY "timestamp", id LIMIT ?`, ExportPageRows)
