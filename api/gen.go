@@ -1766,6 +1766,12 @@ type GetUsageCountParams struct {
 	SessionID *string `form:"session_id,omitempty" json:"session_id,omitempty"`
 }
 
+// PostLogsUnderAPIJSONBody defines parameters for PostLogsUnderAPI.
+type PostLogsUnderAPIJSONBody map[string]interface{}
+
+// PostMetricsUnderAPIJSONBody defines parameters for PostMetricsUnderAPI.
+type PostMetricsUnderAPIJSONBody map[string]interface{}
+
 // PostTracesUnderAPIJSONBody defines parameters for PostTracesUnderAPI.
 type PostTracesUnderAPIJSONBody map[string]interface{}
 
@@ -1773,6 +1779,12 @@ type PostTracesUnderAPIJSONBody map[string]interface{}
 type GetDeadLettersParams struct {
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 }
+
+// PostLogsJSONBody defines parameters for PostLogs.
+type PostLogsJSONBody map[string]interface{}
+
+// PostMetricsJSONBody defines parameters for PostMetrics.
+type PostMetricsJSONBody map[string]interface{}
 
 // PostTracesJSONBody defines parameters for PostTraces.
 type PostTracesJSONBody map[string]interface{}
@@ -1807,8 +1819,20 @@ type PostUsageEventsJSONRequestBody = UsageBatch
 // PostUsageEventsTextRequestBody defines body for PostUsageEvents for text/plain ContentType.
 type PostUsageEventsTextRequestBody = PostUsageEventsTextBody
 
+// PostLogsUnderAPIJSONRequestBody defines body for PostLogsUnderAPI for application/json ContentType.
+type PostLogsUnderAPIJSONRequestBody PostLogsUnderAPIJSONBody
+
+// PostMetricsUnderAPIJSONRequestBody defines body for PostMetricsUnderAPI for application/json ContentType.
+type PostMetricsUnderAPIJSONRequestBody PostMetricsUnderAPIJSONBody
+
 // PostTracesUnderAPIJSONRequestBody defines body for PostTracesUnderAPI for application/json ContentType.
 type PostTracesUnderAPIJSONRequestBody PostTracesUnderAPIJSONBody
+
+// PostLogsJSONRequestBody defines body for PostLogs for application/json ContentType.
+type PostLogsJSONRequestBody PostLogsJSONBody
+
+// PostMetricsJSONRequestBody defines body for PostMetrics for application/json ContentType.
+type PostMetricsJSONRequestBody PostMetricsJSONBody
 
 // PostTracesJSONRequestBody defines body for PostTraces for application/json ContentType.
 type PostTracesJSONRequestBody PostTracesJSONBody

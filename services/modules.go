@@ -72,7 +72,7 @@ func serveOperations(lc fx.Lifecycle, cfg Config, h *ops.Health, reg *prometheus
 	if cfg.OpsListen == "" {
 		return nil
 	}
-	server, err := listen(cfg, cfg.OpsListen, DefaultConfig().OpsListen, ops.NewHandler(h, reg), log)
+	server, err := listen(cfg, cfg.OpsListen, DefaultConfig().OpsListen, httpapi.Guard(ops.NewHandler(h, reg), httpapi.IsLoopbackName(cfg.OpsListen)), log)
 	if err != nil {
 		return err
 	}
@@ -211,6 +211,7 @@ func serveWeb(in webIn) error {
 	if in.Own != nil {
 		handler = in.Own.Middleware(handler)
 	}
+	handler = httpapi.Guard(handler, in.Config.Auth.Mode == auth.ModeDev)
 	server, err := listen(in.Config, in.Config.Listen, DefaultConfig().Listen, handler, in.Log)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/auth"
 )
@@ -34,9 +35,15 @@ type Endpoint[Req, Resp any] struct {
 	Path   string // pattern of net/http.ServeMux, without the method
 	Access Access
 	Status int // of success; 0 means 200
-	// MaxInFlight bounds the requests worked on at once, and so the bodies held
-	// in memory. Those beyond it wait a moment, then get 503. 0 is no bound.
-	MaxInFlight int
+	// Allow refuses callers before their body is read; nil allows all that Access allows.
+	Allow func(caller auth.Caller) error
+	// Gate bounds the requests worked on at once, and so the bodies held in memory.
+	// Those beyond it wait a moment, then get 503. nil is no bound.
+	Gate *Gate
+	// Large bounds those of them that call EnterLarge.
+	Large *Gate
+	// BodyTimeout is how long a body may take to arrive; 0 leaves that to the server.
+	BodyTimeout time.Duration
 	// Decode reads the request. Its errors are *fault.Error naming the field.
 	Decode func(r *http.Request) (Req, error)
 	// Execute does the work. The response is written as JSON.
@@ -51,8 +58,12 @@ type Route struct {
 	Method string
 	Path   string
 	Access Access
-	slots  chan struct{} // nil: no bound
-	handle func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error
+	allow  func(caller auth.Caller) error // nil: all that Access allows
+	gate   *Gate
+	large  *Gate
+	body   time.Duration
+	// handle decodes the request, calls read once that is done, and answers.
+	handle func(w http.ResponseWriter, r *http.Request, caller auth.Caller, read func()) error
 }
 
 // Route returns the endpoint as a route.
@@ -61,9 +72,10 @@ func (e Endpoint[Req, Resp]) Route() Route {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	return Route{Method: e.Method, Path: e.Path, Access: e.Access, slots: slots(e.MaxInFlight),
-		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error {
+	return Route{Method: e.Method, Path: e.Path, Access: e.Access, allow: e.Allow, gate: e.Gate, large: e.Large, body: e.BodyTimeout,
+		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller, read func()) error {
 			req, err := e.Decode(r)
+			read()
 			if err != nil {
 				return err
 			}
@@ -78,20 +90,15 @@ func (e Endpoint[Req, Resp]) Route() Route {
 		}}
 }
 
-func slots(n int) chan struct{} {
-	if n <= 0 {
-		return nil
-	}
-	return make(chan struct{}, n)
-}
-
 // Streamed is an operation that writes its own answer piece by piece.
 type Streamed[Req any] struct {
 	Method string
 	Path   string
 	Access Access
-	// MaxInFlight is as in Endpoint.
-	MaxInFlight int
+	// Allow, Gate, Large and BodyTimeout are as in Endpoint.
+	Allow       func(caller auth.Caller) error
+	Gate, Large *Gate
+	BodyTimeout time.Duration
 	Decode      func(r *http.Request) (Req, error)
 	// Write sends the answer. An error before the first byte becomes an error
 	// answer; after it the connection is cut, so that nobody takes a half for a whole.
@@ -100,9 +107,10 @@ type Streamed[Req any] struct {
 
 // Route returns the operation as a route.
 func (s Streamed[Req]) Route() Route {
-	return Route{Method: s.Method, Path: s.Path, Access: s.Access, slots: slots(s.MaxInFlight),
-		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller) error {
+	return Route{Method: s.Method, Path: s.Path, Access: s.Access, allow: s.Allow, gate: s.Gate, large: s.Large, body: s.BodyTimeout,
+		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller, read func()) error {
 			req, err := s.Decode(r)
+			read()
 			if err != nil {
 				return err
 			}

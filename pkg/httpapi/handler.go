@@ -122,29 +122,33 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request, route Route) erro
 			return err
 		}
 	}
-	leave, err := enter(r.Context(), route.slots)
+	if route.allow != nil {
+		if err := route.allow(caller); err != nil {
+			return err
+		}
+	}
+	leave, err := route.gate.Enter(r.Context(), caller)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	return route.handle(w, r, caller)
+	if route.large != nil {
+		l := &large{gate: route.large, caller: caller}
+		defer l.done()
+		r = r.WithContext(context.WithValue(r.Context(), largeKey{}, l))
+	}
+	return route.handle(w, r, caller, bodyDeadline(w, route.body))
 }
 
-// patience is how long a request waits for a slot before it is told to come back.
-const patience = time.Second
-
-func enter(ctx context.Context, slots chan struct{}) (leave func(), err error) {
-	if slots == nil {
-		return func() {}, nil
+// bodyDeadline bounds how long the body may take, so that a slot cannot be held
+// by sending slowly. The function it returns takes the bound away again: a bound
+// that ends while the answer is made would look like a client that has left.
+func bodyDeadline(w http.ResponseWriter, d time.Duration) (read func()) {
+	if d == 0 {
+		return func() {}
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	select {
-	case slots <- struct{}{}:
-		return func() { <-slots }, nil
-	case <-ctx.Done():
-		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "Too many requests at once").After(time.Second)
-	}
+	setReadDeadline(w, d)
+	return func() { setReadDeadline(w, 0) }
 }
 
 // allow refuses a caller without the right to an endpoint. It returns the caller
@@ -197,6 +201,7 @@ func (h *handler) failed(rec *recorder, r *http.Request, route Route, err error)
 	if rec.code != 0 { // the answer is under way: cut it, so that a half is not taken for a whole
 		panic(http.ErrAbortHandler)
 	}
+	drain(rec, r)
 	WriteError(rec, err)
 }
 
@@ -215,7 +220,8 @@ func (h *handler) panicked(rec *recorder, r *http.Request, v any) {
 func (h *handler) refuse(allowed []string) http.Handler {
 	slices.Sort(allowed)
 	list := strings.Join(allowed, ", ")
-	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		drain(w, r)
 		w.Header().Set("Allow", list)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusMethodNotAllowed)
@@ -228,6 +234,7 @@ func (h *handler) refuse(allowed []string) http.Handler {
 func (h *handler) other(fallback http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if fallback == nil || strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/v1/") {
+			drain(w, r)
 			WriteError(w, fault.New(fault.NotFound, "There is nothing at this path"))
 			return
 		}

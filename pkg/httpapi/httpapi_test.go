@@ -156,7 +156,7 @@ func TestInFlight(t *testing.T) {
 	t.Parallel()
 	inside, leave := make(chan struct{}), make(chan struct{})
 	h := setup(t, httpapi.Endpoint[struct{}, reply]{
-		Method: http.MethodGet, Path: "/api/slow", MaxInFlight: 1, Decode: httpapi.NoRequest,
+		Method: http.MethodGet, Path: "/api/slow", Gate: httpapi.NewGate(1), Decode: httpapi.NoRequest,
 		Execute: func(context.Context, auth.Caller, struct{}) (reply, error) {
 			inside <- struct{}{}
 			<-leave

@@ -52,6 +52,6 @@ func CountLedger(ctx context.Context, db DB, since, recent time.Time, each func(
 }
 
 const countLedger = `
-SELECT outcome, CASE WHEN outcome = $3 THEN reason ELSE '' END, sum(events)::bigint,
-       coalesce(sum(events) FILTER (WHERE reported_at >= $2), 0)::bigint
+SELECT outcome, CASE WHEN outcome = $3 THEN reason ELSE '' END, least(sum(events), 9223372036854775807)::bigint,
+       least(coalesce(sum(events) FILTER (WHERE reported_at >= $2), 0), 9223372036854775807)::bigint
   FROM event_ledger WHERE reported_at >= $1 GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 200`

@@ -1,6 +1,7 @@
 package metricsdb_test
 
 import (
+	"math"
 	"context"
 	"encoding/json"
 	"testing"
@@ -159,6 +160,24 @@ func TestLedger(t *testing.T) {
 		func(c metricsdb.LedgerCount) { got = append(got, c) }))
 	require.ElementsMatch(t, []metricsdb.LedgerCount{{Outcome: stream.OutcomeAccepted, Events: 5},
 		{Outcome: stream.OutcomeRefused, Reason: "timestamp", Events: 3}}, got)
+
+	t.Run("a sum that no integer holds is the largest one", func(t *testing.T) {
+		for range 2 {
+			require.NoError(t, metricsdb.StoreLedgerReport(t.Context(), pool, stream.LedgerReport{
+				ID: uuid.New(), At: moment, Source: "ingest/a",
+				Entries: []stream.LedgerEntry{{App: "shop", Kind: event.KindUsage, Outcome: stream.OutcomeDropped, Events: math.MaxInt64}},
+			}))
+		}
+		var dropped metricsdb.LedgerCount
+		require.NoError(t, metricsdb.CountLedger(t.Context(), pool, moment.Add(-time.Hour), moment, func(c metricsdb.LedgerCount) {
+			if c.Outcome == stream.OutcomeDropped {
+				dropped = c
+			}
+		}))
+		require.Equal(t, int64(math.MaxInt64), dropped.Events)
+		require.Equal(t, int64(math.MaxInt64), dropped.Recent)
+		require.Equal(t, int64(math.MaxInt64), stream.AddCounts(math.MaxInt64, 1))
+	})
 }
 
 func TestPurgeLine(t *testing.T) {

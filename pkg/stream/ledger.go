@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,6 +35,15 @@ type LedgerEntry struct {
 	Outcome Outcome    `json:"outcome"`
 	Reason  string     `json:"reason,omitempty"`
 	Events  int64      `json:"events"`
+}
+
+// AddCounts returns the sum of two counts that are 0 or more, the largest count
+// where there is no such sum: senders' counts are theirs to make up.
+func AddCounts(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
 }
 
 // LedgerReport is what one source counted since its last report. Its id makes

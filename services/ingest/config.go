@@ -13,9 +13,14 @@ type Config struct {
 	RawRetention time.Duration
 	// MaxBody bounds a request's body in bytes, as sent and as decompressed.
 	MaxBody int64
-	// MaxInFlight bounds the requests that are worked on at once, and with MaxBody
-	// the memory they can take; those beyond wait a moment, then get 503.
+	// MaxInFlight bounds the requests that are worked on at once; of one caller's, a
+	// quarter. Those beyond wait a moment, then get 503.
 	MaxInFlight int
+	// MaxLarge bounds the bodies over 512 KiB that are worked on at once, and so with
+	// MaxBody the memory that bodies take; of one caller's, a quarter.
+	MaxLarge int
+	// BodyTimeout is how long a body may take to arrive.
+	BodyTimeout time.Duration
 	// Keyless allows performance events, and usage events that name their user,
 	// without an API key: under dev authentication only.
 	Keyless bool
@@ -30,7 +35,7 @@ type Config struct {
 // DefaultConfig returns the documented defaults.
 func DefaultConfig() Config {
 	return Config{
-		RawRetention: 7 * 24 * time.Hour, MaxBody: 10 << 20, MaxInFlight: 128,
+		RawRetention: 7 * 24 * time.Hour, MaxBody: 10 << 20, MaxInFlight: 256, MaxLarge: 8, BodyTimeout: 10 * time.Second,
 		DefaultApp: "default", Instance: "ingest", LedgerEvery: 10 * time.Second,
 	}
 }
@@ -46,6 +51,12 @@ func (c Config) Validate() error {
 	}
 	if c.MaxInFlight < 1 {
 		errs = append(errs, errors.New("max in flight: must be at least 1"))
+	}
+	if c.MaxLarge < 1 {
+		errs = append(errs, errors.New("max large: must be at least 1"))
+	}
+	if c.BodyTimeout <= 0 {
+		errs = append(errs, errors.New("body timeout: must be positive"))
 	}
 	if !event.ValidApp(c.DefaultApp) {
 		errs = append(errs, errors.New("default app: not a valid app name"))

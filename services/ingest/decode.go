@@ -3,6 +3,7 @@ package ingest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -84,9 +85,12 @@ func document(body []byte) (string, error) {
 }
 
 func (env *envelope[E]) decodeDropped(v value) error {
+	if v.Kind() == 'n' {
+		return nil
+	}
 	n, err := strconv.ParseInt(string(v), 10, 64)
-	if v.Kind() != 'n' && (err != nil || n < 0) {
-		return invalid("dropped", "must be a whole number, 0 or more")
+	if err != nil || n < 0 || n > event.MaxDropped {
+		return invalid("dropped", fmt.Sprintf("must be a whole number between 0 and %d", int64(event.MaxDropped)))
 	}
 	env.dropped = n
 	return nil

@@ -18,6 +18,20 @@ func (s *Service) eventRoutes() []httpapi.Route {
 	}
 }
 
+// attributeNames are the OTLP attributes that fields are read from as they are.
+var attributeNames = []string{
+	"service.instance.id",
+	"host.name",
+	"enduser.id",
+	"user.id",
+	"http.request.header.x-forwarded-email",
+	"http.request.header.x_forwarded_email",
+	"service.version",
+	"session.id",
+	"http.request.header.x-lakepulse-interaction-id",
+	"http.request.header.x_lakepulse_interaction_id",
+}
+
 // blankPerformance returns an event without a field. What stays as it is here is
 // refused by Validate where it is required.
 func blankPerformance() event.Performance {

@@ -48,7 +48,7 @@ func (l *ledger) add(e stream.LedgerEntry) {
 	if _, known := l.counts[e]; !known && len(l.counts) >= maxEntries {
 		e.App = ""
 	}
-	l.counts[e] += n
+	l.counts[e] = stream.AddCounts(l.counts[e], n)
 }
 
 func (l *ledger) start() {

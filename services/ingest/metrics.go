@@ -8,12 +8,13 @@ import (
 )
 
 type metrics struct {
-	accepted     *prometheus.CounterVec
-	refused      *prometheus.CounterVec
-	dropped      *prometheus.CounterVec
-	unavailable  prometheus.Counter
-	ignoredSpans prometheus.Counter
-	publish      prometheus.Histogram
+	accepted      *prometheus.CounterVec
+	refused       *prometheus.CounterVec
+	dropped       *prometheus.CounterVec
+	unavailable   prometheus.Counter
+	ignoredSpans  prometheus.Counter
+	unusedSignals *prometheus.CounterVec
+	publish       prometheus.Histogram
 }
 
 // refusable returns the fields for which an event of a kind can be refused.
@@ -49,6 +50,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		ignoredSpans: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lakepulse_ingest_ignored_spans_total", Help: "OTLP spans that are not requests to an HTTP server.",
 		}),
+		unusedSignals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lakepulse_ingest_unused_otlp_requests_total", Help: "OTLP requests with logs or metrics, which are not used.",
+		}, []string{"signal"}),
 		publish: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "lakepulse_ingest_publish_duration_seconds", Help: "Time until the log had a request's events.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
@@ -64,7 +68,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}
 	}
 	if reg != nil {
-		reg.MustRegister(m.accepted, m.refused, m.dropped, m.unavailable, m.ignoredSpans, m.publish)
+		reg.MustRegister(m.accepted, m.refused, m.dropped, m.unavailable, m.ignoredSpans, m.unusedSignals, m.publish)
 	}
 	return m
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
-	trace "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
@@ -26,73 +25,97 @@ const (
 	typeJSON     = "application/json"
 )
 
+// otlpPrefixes are where OTLP's own paths begin. The second is there because the
+// Databricks Apps proxy lets tokens through under /api/ only.
+var otlpPrefixes = []string{"", "/api/v1/otlp"}
+
 // traces is a decoded export request, and how to answer it.
 type traces struct {
-	spans    []*trace.ResourceSpans
+	spans    []*span           // of HTTP servers
+	parents  map[string]string // of other spans: id to parent's id
+	total    int               // spans of any kind
+	ignored  int               // spans that are no requests
+	scratch  span              // the span being read; most are not kept
 	encoding string
 }
 
-// otlpRoutes returns the endpoints that speak OTLP. There are two paths because
-// the Databricks Apps proxy lets tokens through under /api/ only.
+// otlpRoutes returns the endpoints that speak OTLP.
 func (s *Service) otlpRoutes() []httpapi.Route {
 	var routes []httpapi.Route
-	for _, path := range []string{"/v1/traces", "/api/v1/otlp/v1/traces"} {
+	allow := func(caller auth.Caller) error { return s.maySend(caller, event.KindPerformance) }
+	for _, prefix := range otlpPrefixes {
 		routes = append(routes, httpapi.Streamed[traces]{
-			Method: http.MethodPost, Path: path, Access: httpapi.Authenticated, MaxInFlight: s.cfg.MaxInFlight,
-			Decode: s.decodeTraces, Write: s.takeTraces,
+			Method: http.MethodPost, Path: prefix + "/v1/traces", Access: httpapi.Authenticated, Allow: allow,
+			Gate: s.gate, Large: s.large, BodyTimeout: s.cfg.BodyTimeout, Decode: s.decodeTraces, Write: s.takeTraces,
 		}.Route())
+		for _, signal := range unusedSignals {
+			routes = append(routes, httpapi.Streamed[unused]{
+				Method: http.MethodPost, Path: prefix + signal.path, Access: httpapi.Authenticated, Allow: allow,
+				Gate: s.gate, Large: s.large, BodyTimeout: s.cfg.BodyTimeout, Decode: s.decodeUnused(signal), Write: s.ignoreSignal,
+			}.Route())
+		}
 	}
 	return routes
 }
 
-func (s *Service) decodeTraces(r *http.Request) (traces, error) {
+// encodingOf returns the encoding of an OTLP request.
+func encodingOf(r *http.Request) (string, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != typeProtobuf && kind != typeJSON {
-		return traces{}, fault.New(fault.Invalid, "Content-Type: must be %s or %s", typeProtobuf, typeJSON).With("field", "Content-Type")
+		return "", fault.New(fault.Invalid, "Content-Type: must be %s or %s", typeProtobuf, typeJSON).With("field", "Content-Type")
 	}
-	body, err := readBody(r, s.cfg.MaxBody)
+	return kind, nil
+}
+
+func (s *Service) decodeTraces(r *http.Request) (traces, error) {
+	kind, err := encodingOf(r)
 	if err != nil {
 		return traces{}, err
 	}
+	body, err := s.readBody(r)
+	if err != nil {
+		return traces{}, err
+	}
+	decode := decodeTraces
 	if kind == typeJSON {
-		spans, err := decodeTracesJSON(body)
-		if err != nil {
-			return traces{}, fault.Wrap(err, fault.Invalid, "body: must be an OTLP ExportTraceServiceRequest in JSON").With("field", "body")
-		}
-		return traces{spans: spans, encoding: kind}, nil
+		decode = decodeTracesJSON
 	}
-	var req collector.ExportTraceServiceRequest
-	if err := proto.Unmarshal(body, &req); err != nil {
-		return traces{}, fault.Wrap(err, fault.Invalid, "body: must be an OTLP ExportTraceServiceRequest in protobuf").With("field", "body")
-	}
-	return traces{spans: req.GetResourceSpans(), encoding: kind}, nil
+	t, err := decode(body)
+	t.encoding = kind
+	return t, err
 }
 
 // takeTraces puts the HTTP server spans onto the log. What is refused is counted
 // and named in the partial success, which tells the exporter not to send it again.
 func (s *Service) takeTraces(w http.ResponseWriter, r *http.Request, caller auth.Caller, req traces) error {
-	if err := s.maySend(caller, event.KindPerformance); err != nil {
-		return err
-	}
+	const shown = 5 // reasons; a bad exporter has the same for all spans
 	in := newIntake(s, event.KindPerformance, 0)
-	ignored := 0
 	var reasons []string
-	for _, rs := range req.spans {
-		from := newSource(rs.GetResource())
-		for _, scope := range rs.GetScopeSpans() {
-			for _, span := range scope.GetSpans() {
-				p, ok := from.performance(span)
-				if !ok {
-					ignored++
-					continue
-				}
-				if err := s.keepSpan(in, caller, p); err != nil && len(reasons) < 5 {
-					reasons = append(reasons, fmt.Sprintf("span %x: %v", span.GetSpanId(), err))
-				}
-			}
+	refuse := func(sp *span, reason string) {
+		if len(reasons) < shown {
+			reasons = append(reasons, fmt.Sprintf("span %x: %s", sp.id, reason))
 		}
 	}
-	s.metrics.ignoredSpans.Add(float64(ignored))
+	req.markInner()
+	for i, sp := range req.spans {
+		if sp.broken != "" {
+			in.refuse(i, "", "", &event.FieldError{Field: "span", Reason: sp.broken})
+			refuse(sp, sp.broken)
+			continue
+		}
+		p, ok := sp.performance()
+		if !ok || sp.inner {
+			req.ignored++
+			continue
+		}
+		if caller.App != "" && unnamed(p.App) {
+			p.App = caller.App // an SDK that was not told its service's name
+		}
+		if err := s.keepSpan(in, caller, p); err != nil {
+			refuse(sp, err.Error())
+		}
+	}
+	s.metrics.ignoredSpans.Add(float64(req.ignored))
 	refused := len(in.rejected)
 	if err := in.settle(r.Context()); err != nil {
 		return err
@@ -115,13 +138,15 @@ func answerTraces(w http.ResponseWriter, encoding string, refused int, reasons s
 	if refused > 0 {
 		resp.PartialSuccess = &collector.ExportTracePartialSuccess{RejectedSpans: int64(refused), ErrorMessage: reasons}
 	}
-	var data []byte
-	var err error
+	return answerOTLP(w, encoding, resp)
+}
+
+func answerOTLP(w http.ResponseWriter, encoding string, resp proto.Message) error {
+	marshal := proto.Marshal
 	if encoding == typeJSON {
-		data, err = protojson.Marshal(resp)
-	} else {
-		data, err = proto.Marshal(resp)
+		marshal = protojson.Marshal
 	}
+	data, err := marshal(resp)
 	if err != nil {
 		return fmt.Errorf("encode OTLP response: %w", err)
 	}

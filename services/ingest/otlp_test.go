@@ -43,8 +43,13 @@ func export(spans ...*trace.Span) *collector.ExportTraceServiceRequest {
 
 func (b bundle) traces(t *testing.T, path, kind string, body []byte) (*httptest.ResponseRecorder, *collector.ExportTraceServiceResponse) {
 	t.Helper()
+	return b.tracesOf(t, "dev", path, kind, body)
+}
+
+func (b bundle) tracesOf(t *testing.T, caller, path, kind string, body []byte) (*httptest.ResponseRecorder, *collector.ExportTraceServiceResponse) {
+	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, path, bytes.NewReader(body))
-	r.Header.Set("Test-Caller", "dev")
+	r.Header.Set("Test-Caller", caller)
 	r.Header.Set("Content-Type", kind)
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
@@ -126,21 +131,162 @@ func TestTraces(t *testing.T) {
 	t.Run("a refused span is a partial success with its reason", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, keyless)
-		resp := b.spans(t, span(1, text("http.request.method", "GET")), span(2, text("http.request.method", "GET"), number("http.response.status_code", 200)))
+		resp := b.spans(t, span(1, text("http.request.method", "GET"), number("http.response.status_code", 42)),
+			span(2, text("http.request.method", "GET"), number("http.response.status_code", 200)))
 		require.EqualValues(t, 1, resp.GetPartialSuccess().GetRejectedSpans())
 		require.Contains(t, resp.GetPartialSuccess().GetErrorMessage(), "status_code")
 		require.Len(t, b.log.performance(), 1)
 	})
 
-	t.Run("a failed span without a status is a 500", func(t *testing.T) {
+	t.Run("a span without a status is a 500 with the exception's type", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t, keyless)
 		s := span(1, text("http.request.method", "GET"))
-		s.Status = &trace.Status{Code: trace.Status_STATUS_CODE_ERROR}
-		s.Events = []*trace.Span_Event{{Name: "exception", Attributes: []*common.KeyValue{text("exception.type", "KeyError")}}}
-		b.spans(t, s)
+		s.Events = []*trace.Span_Event{{Name: "other", Attributes: []*common.KeyValue{text("exception.type", "None")}},
+			{Name: "exception", Attributes: []*common.KeyValue{text("exception.type", "KeyError")}}}
+		b.spans(t, s, span(2, text("http.request.method", "GET")))
 		require.Equal(t, 500, b.log.performance()[0].StatusCode)
 		require.Equal(t, "KeyError", b.log.performance()[0].ErrorType)
+		require.Equal(t, "500", b.log.performance()[1].ErrorType)
+	})
+
+	t.Run("the path comes from the URL, and the name stands in for it", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, keyless)
+		b.spans(t, span(1, text("http.method", "GET"), text("http.url", "http://shop.example/orders/17?x=1")),
+			span(2, text("http.method", "GET"), text("http.url", "http://shop.example/health")),
+			span(3, text("http.method", "GET"), text("url.full", "https://shop.example/a")), span(4, text("http.method", "GET")))
+		var endpoints []string
+		for _, p := range b.log.performance() {
+			endpoints = append(endpoints, p.Endpoint)
+		}
+		require.Equal(t, []string{"/orders/{id}", "/a", "GET /orders/{id}"}, endpoints)
+	})
+
+	t.Run("methods that HTTP does not define are one", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, keyless)
+		b.spans(t, span(1, text("http.method", "ZAP")), span(2, text("http.request.method", "_OTHER"), text("http.request.method_original", "ZIP")), span(3, text("http.method", "get")))
+		var methods []string
+		for _, p := range b.log.performance() {
+			methods = append(methods, p.Method)
+		}
+		require.Equal(t, []string{"_OTHER", "_OTHER", "GET"}, methods)
+	})
+
+	t.Run("the user comes from the span or a captured header", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, keyless)
+		captured := &common.KeyValue{Key: "http.request.header.x-forwarded-email", Value: &common.AnyValue{Value: &common.AnyValue_ArrayValue{
+			ArrayValue: &common.ArrayValue{Values: []*common.AnyValue{{Value: &common.AnyValue_StringValue{StringValue: "eve@example.com"}}}}}}}
+		b.spans(t, span(1, text("http.method", "GET"), captured), span(2, text("http.method", "GET"), captured, text("enduser.id", "bob")))
+		require.Equal(t, "eve@example.com", b.log.performance()[0].UserID)
+		require.Equal(t, "bob", b.log.performance()[1].UserID)
+	})
+
+	t.Run("a service without a name is the key's app", func(t *testing.T) {
+		t.Parallel()
+		for _, name := range []string{"", "unknown_service", "unknown_service:node"} {
+			b := setup(t)
+			req := export(span(1, text("http.method", "GET")))
+			req.ResourceSpans[0].Resource.Attributes = []*common.KeyValue{text("service.name", name)}
+			body, err := proto.Marshal(req)
+			require.NoError(t, err)
+			w, resp := b.tracesOf(t, "key", "/v1/traces", "application/x-protobuf", body)
+			require.Equal(t, http.StatusOK, w.Code)
+			require.Nil(t, resp.GetPartialSuccess())
+			require.Equal(t, "orders", b.log.performance()[0].App)
+		}
+	})
+
+	t.Run("a server's span inside of another's is part of its request", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, keyless)
+		outer := span(1, text("http.method", "GET"), text("url.path", "/x"), number("http.status_code", 200))
+		between := span(2)
+		between.Kind, between.ParentSpanId = trace.Span_SPAN_KIND_INTERNAL, outer.GetSpanId()
+		inner := span(3, text("http.method", "GET"), text("http.route", "/x/{id}"), number("http.status_code", 200))
+		inner.ParentSpanId = between.GetSpanId()
+		apart := span(4, text("http.method", "GET"), number("http.status_code", 200))
+		apart.ParentSpanId, apart.Flags = bytes.Repeat([]byte{9}, 8), 0x300
+		late := span(5, text("http.method", "GET"), number("http.status_code", 200))
+		late.ParentSpanId, late.Flags = bytes.Repeat([]byte{8}, 8), 0x100
+		b.spans(t, inner, between, outer, apart, late)
+		kept := b.log.performance()
+		require.Len(t, kept, 2, "the outer one, and the one with a remote parent")
+		require.Equal(t, "/x/{id}", kept[0].Endpoint, "the inner one knew the route")
+	})
+
+	t.Run("what is wrong with one span costs no other", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, keyless)
+		var spans []*trace.Span
+		for i := range 10 {
+			spans = append(spans, span(byte(i+1), text("http.method", "GET"), text("http.route", "/marker"), text("user.id", "marker")))
+		}
+		body, err := proto.Marshal(export(spans...))
+		require.NoError(t, err)
+		body = bytes.Replace(body, []byte("/marker"), []byte("/\xff\xferker"), 1)
+		body = bytes.Replace(body, []byte("\x06marker"), []byte("\x7fmarker"), 1) // a length that leads out of its value
+		w, resp := b.traces(t, "/v1/traces", "application/x-protobuf", body)
+		require.Equal(t, http.StatusOK, w.Code, w.Body)
+		require.Nil(t, resp.GetPartialSuccess(), "an attribute that cannot be read is not there")
+		require.Len(t, b.log.performance(), 10)
+		require.Equal(t, "/\uFFFD"+"rker", b.log.performance()[0].Endpoint)
+
+		bad := span(7, text("http.method", "GET"))
+		bad.Name = "broken"
+		body, err = proto.Marshal(export(bad, span(8, text("http.method", "GET"))))
+		require.NoError(t, err)
+		body = bytes.Replace(body, []byte("\x06broken"), []byte("\x7fbroken"), 1)
+		w, resp = b.traces(t, "/v1/traces", "application/x-protobuf", body)
+		require.Equal(t, http.StatusOK, w.Code, w.Body)
+		require.EqualValues(t, 1, resp.GetPartialSuccess().GetRejectedSpans())
+		require.Contains(t, resp.GetPartialSuccess().GetErrorMessage(), "protobuf")
+		require.Len(t, b.log.performance(), 11)
+	})
+
+	t.Run("in JSON neither", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, keyless)
+		start := now.Add(-time.Minute).UnixNano()
+		one := func(id, more string) string {
+			return fmt.Sprintf(`{"traceId":"%s","spanId":"%s","name":"x","kind":"SPAN_KIND_SERVER","startTimeUnixNano":"%d","endTimeUnixNano":"%d",
+				"attributes":[{"key":"http.method","value":{"stringValue":"GET"}}%s]}`, strings.Repeat("ab", 16), id, start, start+5_000_000, more)
+		}
+		w, resp := b.traces(t, "/v1/traces", "application/json", []byte(`{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+			"scopeSpans":[{"spans":[`+one("0101010101010101", `,{"key":"load","value":{"doubleValue":"NaN"}}`)+`,`+one("xyz", "")+`,7,`+
+			one("0202020202020202", `,{"key":"user.id","value":{"stringValue":"\ud800"}}`)+`]}]}]}`))
+		require.Equal(t, http.StatusOK, w.Code, w.Body)
+		require.EqualValues(t, 2, resp.GetPartialSuccess().GetRejectedSpans(), resp.GetPartialSuccess().GetErrorMessage())
+		require.Contains(t, resp.GetPartialSuccess().GetErrorMessage(), "spanId")
+		require.Len(t, b.log.performance(), 2)
+	})
+
+	t.Run("more spans than anybody exports are refused whole", func(t *testing.T) {
+		t.Parallel()
+		body, err := proto.Marshal(export(make([]*trace.Span, 20_001)...))
+		require.NoError(t, err)
+		w, _ := setup(t, keyless).traces(t, "/v1/traces", "application/x-protobuf", body)
+		require.Equal(t, http.StatusRequestEntityTooLarge, w.Code)
+	})
+
+	t.Run("logs and metrics are answered as OTLP asks", func(t *testing.T) {
+		t.Parallel()
+		b := setup(t, keyless)
+		for _, path := range []string{"/v1/logs", "/v1/metrics", "/api/v1/otlp/v1/logs", "/api/v1/otlp/v1/metrics"} {
+			for kind, body := range map[string]string{"application/x-protobuf": "", "application/json": "{}"} {
+				w := httptest.NewRecorder()
+				r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("anything"))
+				r.Header.Set("Test-Caller", "dev")
+				r.Header.Set("Content-Type", kind)
+				b.handler.ServeHTTP(w, r)
+				require.Equal(t, http.StatusOK, w.Code)
+				require.Equal(t, kind, w.Header().Get("Content-Type"))
+				require.Equal(t, body, w.Body.String())
+			}
+		}
+		require.Empty(t, b.log.batches)
 	})
 
 	t.Run("JSON with hexadecimal ids says the same", func(t *testing.T) {

@@ -43,6 +43,10 @@ type Service struct {
 	now      func() time.Time
 	ledger   *ledger
 	metrics  *metrics
+	log      *slog.Logger
+	senders  seen
+	gate     *httpapi.Gate // requests
+	large    *httpapi.Gate // of them, those with a large body
 }
 
 // New returns a service. Its ledger runs once Start is called.
@@ -51,8 +55,9 @@ func New(p Params) (*Service, error) {
 		return nil, err
 	}
 	return &Service{
-		cfg: p.Config, settings: p.Settings, pub: p.Publisher, now: p.Now, metrics: newMetrics(p.Registry),
+		cfg: p.Config, settings: p.Settings, pub: p.Publisher, now: p.Now, log: p.Log, metrics: newMetrics(p.Registry),
 		ledger: newLedger(p.Reports, p.Config, p.Now, p.Log),
+		gate:   httpapi.NewGate(p.Config.MaxInFlight), large: httpapi.NewGate(p.Config.MaxLarge),
 	}, nil
 }
 
@@ -94,12 +99,10 @@ type pointer[E any] interface {
 func eventRoute[E any, P pointer[E]](s *Service, k kindOf[E]) httpapi.Route {
 	return httpapi.Endpoint[envelope[E], answer]{
 		Method: http.MethodPost, Path: k.kind.IngestPath(), Access: httpapi.Authenticated,
-		Status: http.StatusAccepted, MaxInFlight: s.cfg.MaxInFlight,
-		Decode: func(r *http.Request) (envelope[E], error) { return decodeBody(r, s.cfg.MaxBody, k.blank, k.set) },
+		Status: http.StatusAccepted, Gate: s.gate, Large: s.large, BodyTimeout: s.cfg.BodyTimeout,
+		Allow:  func(caller auth.Caller) error { return s.maySend(caller, k.kind) },
+		Decode: func(r *http.Request) (envelope[E], error) { return decodeBody(s, r, k) },
 		Execute: func(ctx context.Context, caller auth.Caller, env envelope[E]) (answer, error) {
-			if err := s.maySend(caller, k.kind); err != nil {
-				return answer{}, err
-			}
 			return takeEvents[E, P](ctx, s, k, caller, env)
 		},
 	}.Route()
@@ -113,12 +116,12 @@ func (s *Service) maySend(caller auth.Caller, kind event.Kind) error {
 	return fault.New(fault.Forbidden, "Events of kind %s need the API key of an app, or an allow-listed service principal", kind)
 }
 
-func decodeBody[E any](r *http.Request, limit int64, blank E, set setter[E]) (envelope[E], error) {
-	body, err := readBody(r, limit)
+func decodeBody[E any](s *Service, r *http.Request, k kindOf[E]) (envelope[E], error) {
+	body, err := s.readBody(r)
 	if err != nil {
 		return envelope[E]{}, err
 	}
-	env, err := decode(body, blank, set)
+	env, err := decode(body, k.blank, k.set)
 	if err != nil {
 		return env, err
 	}
