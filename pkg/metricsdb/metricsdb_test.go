@@ -1,9 +1,9 @@
 package metricsdb_test
 
 import (
-	"math"
 	"context"
 	"encoding/json"
+	"math"
 	"testing"
 	"time"
 
