@@ -20,7 +20,7 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, cli.Params{
-		Version: version, Args: os.Args[1:], Environ: os.Environ(), Out: os.Stdout, Errs: os.Stderr,
+		Version: version, Args: os.Args[1:], Environ: os.Environ(), In: os.Stdin, Out: os.Stdout, Errs: os.Stderr,
 	})
 	stop()
 	os.Exit(code)

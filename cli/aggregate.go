@@ -7,6 +7,8 @@ import (
 	"os/user"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/lakepulse/lakepulse/pkg/metricsdb"
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 	"github.com/lakepulse/lakepulse/pkg/settings"
@@ -14,58 +16,88 @@ import (
 	"github.com/lakepulse/lakepulse/services/aggregate"
 )
 
-// reachPatience is how long a run in the foreground waits for a database that
-// may have to wake up.
-const reachPatience = 30 * time.Second
+// Exit codes of `aggregate --once`: the contract with whoever schedules it.
+const (
+	exitUnreachable       = 1
+	exitAggregationFailed = 2
+)
 
-// aggregateOnce does one run in the foreground, its progress on stderr. The exit
-// codes are the contract of whoever schedules it: 0 done, 1 database
-// unreachable, 2 aggregation failed.
-func aggregateOnce(e *env, f *serveFlags) error {
-	cfg, err := f.config(e, services.Aggregate, "dev") // nothing is served: no caller to recognise
+// wakeTimeout bounds the first connection. A suspended Lakebase compute needs several
+// seconds to wake up.
+const wakeTimeout = 30 * time.Second
+
+// runOnce does one run in the foreground with its progress on standard error.
+func (c *aggregateCmd) runOnce(e *env) error {
+	cfg, err := configure(e, services.Aggregate, &c.retentionFlags, &c.governanceFlags)
 	if err != nil {
 		return err
 	}
-	tools := databaseFlags{dataFlag: dataFlag{DataDir: f.DataDir}, DatabaseURL: f.Database, MaxConns: f.MaxConns}
-	if cfg.Database, err = tools.config(e); err != nil {
-		return exitError{1, err}
+	if err := cfg.Aggregate.Validate(); err != nil {
+		return usageError(err)
 	}
-	pool, err := postgres.Open(e.ctx, cfg.Database)
+	database := databaseFlags{dataFlag: c.dataFlag, DatabaseURL: c.DatabaseURL, MaxConns: c.MaxConns}
+	if cfg.Database, err = database.config(e); err != nil {
+		return err
+	}
+	pool, err := c.openReachable(e, cfg.Database)
 	if err != nil {
-		return exitError{1, err}
+		return err
 	}
 	defer pool.Close()
-	reach, cancel := context.WithTimeout(e.ctx, reachPatience)
-	defer cancel()
-	if err := pool.Ping(reach); err != nil {
-		return exitError{1, fmt.Errorf("the database is unreachable; check DATABASE_URL (or PGHOST) and that it accepts connections: %w", err)}
+	if err := recordSettings(e, pool, cfg); err != nil {
+		return exitError{exitAggregationFailed, err}
 	}
-	if f.Migrate {
-		if err := postgres.Migrate(e.ctx, cfg.Database); err != nil {
-			return exitError{2, fmt.Errorf("the schema could not be brought up to date: %w", err)}
-		}
-	}
-	recorded, err := metricsdb.RecordSettings(e.ctx, pool, settings.Values{RawRetention: cfg.Aggregate.RawRetention, AggregateRetention: cfg.Aggregate.AggregateRetention}, "aggregate --once")
-	if err == nil {
-		err = settings.Conflict(cfg.Told, recorded)
-	}
+	runner, err := aggregate.New(aggregate.Params{Config: cfg.Aggregate, Pool: pool, Now: time.Now, Log: e.logger})
 	if err != nil {
-		return exitError{2, err}
-	}
-	runner, err := aggregate.New(aggregate.Params{Config: cfg.Aggregate, Pool: pool, Now: time.Now, Log: e.log})
-	if err != nil {
-		return exitError{2, err}
+		return exitError{exitAggregationFailed, err}
 	}
 	run, err := runner.Once(e.ctx, aggregate.Request{
-		Trigger: aggregate.TriggerCommand, RequestedBy: whoAmI(), Progress: showRun(e.errs),
+		Trigger: aggregate.TriggerCommand, RequestedBy: userName(), Progress: showRun(e.errs),
 	})
+	return writeRun(e, run, err)
+}
+
+// openReachable opens a pool, waits for the database and migrates its schema.
+func (c *aggregateCmd) openReachable(e *env, cfg postgres.Config) (*pgxpool.Pool, error) {
+	pool, err := postgres.Open(e.ctx, cfg)
+	if err != nil {
+		return nil, exitError{exitUnreachable, err}
+	}
+	reach, cancel := context.WithTimeout(e.ctx, wakeTimeout)
+	defer cancel()
+	if err := pool.Ping(reach); err != nil {
+		pool.Close()
+		return nil, exitError{exitUnreachable, fmt.Errorf("the database is unreachable; check DATABASE_URL (or PGHOST) and that it accepts connections: %w", err)}
+	}
+	if c.Migrate {
+		if err := postgres.Migrate(e.ctx, cfg); err != nil {
+			pool.Close()
+			return nil, exitError{exitAggregationFailed, fmt.Errorf("migrate the schema: %w", err)}
+		}
+	}
+	return pool, nil
+}
+
+// recordSettings records the retention of a first run, and refuses one that
+// differs from what the installation has recorded.
+func recordSettings(e *env, pool *pgxpool.Pool, cfg services.Config) error {
+	told := settings.Values{RawRetention: cfg.Aggregate.RawRetention, AggregateRetention: cfg.Aggregate.AggregateRetention}
+	recorded, err := metricsdb.RecordSettings(e.ctx, pool, told, "aggregate --once")
+	if err != nil {
+		return err
+	}
+	return settings.Conflict(cfg.Told, recorded)
+}
+
+// writeRun writes the result of a run and returns the error with its exit code.
+func writeRun(e *env, run aggregate.Run, err error) error {
 	code := aggregate.ExitCode(run, err)
-	if code == 0 {
+	if code == exitDone {
 		_, err = fmt.Fprintf(e.out, "done: %d hours, %d rows aggregated, %d raw rows deleted (run %s)\n", run.HoursDone, run.RowsAggregated, run.RowsDeleted, run.ID)
 		return err
 	}
 	for _, failure := range run.Failures {
-		e.log.Error("aggregate: not done", "what", failure.String(), "correlation_id", run.CorrelationID)
+		e.logger.Error("aggregate: part of the run failed", "failure", failure.String(), "correlation_id", run.CorrelationID)
 	}
 	if err == nil {
 		err = fmt.Errorf("%d of %d hours failed; the others are done", run.HoursFailed, run.HoursTotal)
@@ -73,7 +105,7 @@ func aggregateOnce(e *env, f *serveFlags) error {
 	return exitError{code, fmt.Errorf("%w (correlation id %s; see the receipt in metrics.aggregation_runs)", err, run.CorrelationID)}
 }
 
-// showRun prints a line now and then while a run goes on.
+// showRun returns a function that writes the state of a run, at most once a second.
 func showRun(w io.Writer) func(aggregate.Run) {
 	var last time.Time
 	return func(r aggregate.Run) {
@@ -81,12 +113,13 @@ func showRun(w io.Writer) func(aggregate.Run) {
 			return
 		}
 		last = time.Now()
-		// Progress is for whoever looks: a closed stderr must not end the run.
+		// A closed standard error must not end the run.
 		_, _ = fmt.Fprintf(w, "%s: %d of %d hours, %d rows read, %d deleted\n", r.Status, r.HoursDone, r.HoursTotal, r.RowsRead, r.RowsDeleted)
 	}
 }
 
-func whoAmI() string {
+// userName names the user of the process in the receipt of the run.
+func userName() string {
 	u, err := user.Current()
 	if err != nil {
 		return "unknown"

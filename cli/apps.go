@@ -18,7 +18,7 @@ const bringTimeout = 10 * time.Second
 // registryFlags say how to reach the record of apps: the database, and the event
 // log, to which changes are brought at once where it can be reached.
 type registryFlags struct {
-	storedFlags `embed:""`
+	logAndDatabase `embed:""`
 }
 
 // read runs do on the record.
@@ -80,7 +80,7 @@ type appsCmd struct {
 
 type appsListCmd struct{}
 
-func (appsListCmd) Run(e *env, c *cli) error {
+func (appsListCmd) Run(e *env, c *commands) error {
 	return c.Apps.read(e, func(ctx context.Context, registry *apps.Registry) error {
 		list, err := registry.List(ctx)
 		if err != nil {
@@ -126,7 +126,7 @@ type appsAddCmd struct {
 	Note string `help:"For people: whose app it is, say."`
 }
 
-func (a appsAddCmd) Run(e *env, c *cli) error {
+func (a appsAddCmd) Run(e *env, c *commands) error {
 	return c.Apps.change(e, func(ctx context.Context, registry *apps.Registry) error {
 		return registry.Create(ctx, a.App, a.Note, apps.CommandLine)
 	})
@@ -136,7 +136,7 @@ type appsRemoveCmd struct {
 	App string `arg:"" help:"The app's name."`
 }
 
-func (a appsRemoveCmd) Run(e *env, c *cli) error {
+func (a appsRemoveCmd) Run(e *env, c *commands) error {
 	return c.Apps.change(e, func(ctx context.Context, registry *apps.Registry) error {
 		return registry.Remove(ctx, a.App)
 	})
@@ -148,7 +148,7 @@ type appsPrincipalCmd struct {
 	Remove    bool   `help:"End it instead."`
 }
 
-func (a appsPrincipalCmd) Run(e *env, c *cli) error {
+func (a appsPrincipalCmd) Run(e *env, c *commands) error {
 	return c.Apps.change(e, func(ctx context.Context, registry *apps.Registry) error {
 		if a.Remove {
 			return registry.RemovePrincipal(ctx, a.App, a.Principal)
@@ -164,7 +164,7 @@ type appsReaderCmd struct {
 	Remove bool   `help:"Take the right away instead."`
 }
 
-func (a appsReaderCmd) Run(e *env, c *cli) error {
+func (a appsReaderCmd) Run(e *env, c *commands) error {
 	reader := apps.Reader{Type: apps.ReaderUser, Name: a.Name}
 	if a.Group {
 		reader.Type = apps.ReaderGroup

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 )
@@ -53,8 +52,8 @@ func TestCompose(t *testing.T) {
 		}
 		roles++
 		t.Run(name, func(t *testing.T) {
-			var c cli
-			parser, err := kong.New(&c, kong.Exit(func(int) {}), kong.Writers(io.Discard, io.Discard))
+			var c commands
+			parser, err := newParser(&c, io.Discard, io.Discard)
 			require.NoError(t, err)
 			_, err = parser.Parse(service.Command)
 			require.NoError(t, err, "the command line is one of ours")
@@ -62,7 +61,7 @@ func TestCompose(t *testing.T) {
 			for key, value := range service.Environment {
 				environ = append(environ, key+"="+value)
 			}
-			require.NoError(t, knownVariables(parser, environ))
+			require.NoError(t, checkVariables(parser, environ))
 			line := strings.Join(service.Command, " ")
 			for _, port := range service.Ports {
 				inside := port[strings.LastIndex(port, ":")+1:]
@@ -84,12 +83,4 @@ func TestComposeSecrets(t *testing.T) {
 			require.Contains(t, line, ":?}", "a password is required from the environment")
 		}
 	}
-}
-
-func TestKnownVariables(t *testing.T) {
-	t.Parallel()
-	parser, err := kong.New(new(cli))
-	require.NoError(t, err)
-	require.NoError(t, knownVariables(parser, []string{"LAKEPULSE_LISTEN=x", "LAKEPULSE_API_KEY=x", "PATH=/bin"}))
-	require.ErrorContains(t, knownVariables(parser, []string{"LAKEPULSE_LISTN=x"}), "did you mean LAKEPULSE_LISTEN?")
 }

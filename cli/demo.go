@@ -13,17 +13,16 @@ import (
 	"github.com/lakepulse/lakepulse/tools/demo"
 )
 
-// demoCmd fills an installation with a believable past, through the tables and
-// the aggregator everything else goes through.
+// demoCmd fills an installation with generated history. It inserts raw rows and
+// aggregates them with the aggregator of production.
 type demoCmd struct {
 	databaseFlags `embed:""`
 
-	Days           int    `help:"How many days, up to now." default:"90"`
-	RequestsPerDay int    `help:"Requests of a working day." default:"20000"`
-	Seed           uint64 `help:"The same seed makes the same data." default:"1"`
+	Days           int    `help:"Number of days up to now." default:"90"`
+	RequestsPerDay int    `help:"Requests per working day." default:"20000"`
+	Seed           uint64 `help:"Seed of the generator; the same seed makes the same data." default:"1"`
 
-	RawRetention       time.Duration `help:"How long raw rows live, as recorded unless given." env:"LAKEPULSE_RAW_RETENTION"`
-	AggregateRetention time.Duration `help:"How long hourly aggregates live, as recorded unless given." env:"LAKEPULSE_AGGREGATE_RETENTION"`
+	retentionFlags `embed:""`
 }
 
 func (c *demoCmd) Run(e *env) error {
@@ -43,7 +42,7 @@ func (c *demoCmd) Run(e *env) error {
 	rules.RawRetention, rules.AggregateRetention = cmp.Or(c.RawRetention, rules.RawRetention), cmp.Or(c.AggregateRetention, rules.AggregateRetention)
 	options := demo.DefaultOptions(time.Now())
 	options.Days, options.RequestsPerDay, options.Seed = c.Days, c.RequestsPerDay, c.Seed
-	quiet := slog.New(slog.DiscardHandler) // ninety runs' worth of lines; what fails is returned
+	quiet := slog.New(slog.DiscardHandler) // ninety runs would log thousands of lines; failures are returned
 	options.Aggregate = func(ctx context.Context, at time.Time) error {
 		runner, err := aggregate.New(aggregate.Params{Config: rules, Pool: pool, Now: func() time.Time { return at }, Log: quiet})
 		if err != nil {
@@ -55,14 +54,14 @@ func (c *demoCmd) Run(e *env) error {
 		}
 		return err
 	}
-	// A standalone that has just started does the daily run it may have missed, and
-	// would draw the purge line over a past that is only being made. One run now
-	// waits for that one, or stands in for it.
+	// A standalone that has just started may do a missed daily run, which would move the
+	// purge line past the days that are about to be inserted. A run of our own waits for
+	// that one, or takes its place.
 	if err := options.Aggregate(e.ctx, time.Now()); err != nil {
 		return err
 	}
 	options.Progress = func(p demo.Progress) {
-		// Progress is for whoever looks: a closed stderr must not end the work.
+		// A closed standard error must not end the work.
 		_, _ = fmt.Fprintf(e.errs, "\rday %d of %d: %d requests, %d events ", p.Done, p.Days, p.Requests, p.Events)
 	}
 	done, err := demo.Run(e.ctx, pool, options)

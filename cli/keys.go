@@ -21,7 +21,7 @@ type keysCreateCmd struct {
 	Note string `help:"Note to tell keys apart."`
 }
 
-func (k keysCreateCmd) Run(e *env, c *cli) error {
+func (k keysCreateCmd) Run(e *env, c *commands) error {
 	return c.Keys.change(e, func(ctx context.Context, registry *apps.Registry) error {
 		plain, key, err := registry.CreateKey(ctx, k.App, k.Note, apps.CommandLine)
 		if err != nil {
@@ -37,7 +37,7 @@ func (k keysCreateCmd) Run(e *env, c *cli) error {
 
 type keysListCmd struct{}
 
-func (keysListCmd) Run(e *env, c *cli) error {
+func (keysListCmd) Run(e *env, c *commands) error {
 	return c.Keys.read(e, func(ctx context.Context, registry *apps.Registry) error {
 		list, err := registry.List(ctx)
 		if err != nil {
@@ -62,7 +62,7 @@ type keysRevokeCmd struct {
 	ID string `arg:"" help:"Id of the key, as list shows it."`
 }
 
-func (k keysRevokeCmd) Run(e *env, c *cli) error {
+func (k keysRevokeCmd) Run(e *env, c *commands) error {
 	return c.Keys.change(e, func(ctx context.Context, registry *apps.Registry) error {
 		return registry.RevokeKey(ctx, k.ID)
 	})

@@ -8,20 +8,21 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
+// logCmd administers the streams.
 type logCmd struct {
-	Shape logShapeCmd `cmd:"" help:"Make the event log, or change its replicas and bounds. Roles never change those of a log that exists."`
+	Shape logShapeCmd `cmd:"" help:"Create the event log, or change its replicas and limits. Roles never change those of an existing log."`
 }
 
 type logShapeCmd struct {
 	natsFlags `embed:""`
 
-	Replicas     int           `name:"stream-replicas" help:"Replicas: 1, or 3 in a cluster. 0 leaves them." default:"0" env:"LAKEPULSE_STREAM_REPLICAS"`
-	StreamMax    int64         `name:"stream-max-bytes" help:"Bytes the event log may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_STREAM_MAX_BYTES"`
-	DeadMax      int64         `name:"dead-max-bytes" help:"Bytes the dead letters may take; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_DEAD_MAX_BYTES"`
-	RawRetention time.Duration `help:"How long raw rows live; the log keeps a day more." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
+	Replicas     int           `name:"stream-replicas" help:"Replicas: 1, or 3 in a cluster. 0 keeps them." default:"0" env:"LAKEPULSE_STREAM_REPLICAS"`
+	StreamMax    int64         `name:"stream-max-bytes" help:"Largest size of the event log in bytes; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_STREAM_MAX_BYTES"`
+	DeadMax      int64         `name:"dead-max-bytes" help:"Largest size of the dead letters in bytes; -1 leaves it to the server." default:"-1" env:"LAKEPULSE_DEAD_MAX_BYTES"`
+	RawRetention time.Duration `help:"How long raw rows are kept; the log keeps events a day longer." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
 }
 
-// Run brings the streams and the bucket of API keys into the shape of the flags.
+// Run creates the streams and the bucket of API keys, or changes them to the flags.
 func (c *logShapeCmd) Run(e *env) error {
 	nc, js, err := c.connect(e)
 	if err != nil {

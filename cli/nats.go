@@ -12,19 +12,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lakepulse/lakepulse/pkg/stream"
+	"github.com/lakepulse/lakepulse/services"
 )
 
-// natsServer says how to reach NATS outside. Each file can be given as text too,
-// in the variable with _CONTENT: platforms hand secrets out as values.
+// natsServer says how to reach NATS outside. Each file can also be given as text, in
+// the variable with the suffix _CONTENT, because platforms pass secrets as values.
 type natsServer struct {
 	NATSURL         string `name:"nats" help:"NATS servers, comma separated." env:"NATS_URL" placeholder:"URL"`
-	NATSCreds       string `name:"nats-creds" help:"A NATS credentials file; as text: NATS_CREDS_CONTENT." env:"NATS_CREDS" placeholder:"FILE"`
-	NATSNKey        string `name:"nats-nkey" help:"A file with the seed of an nkey; as text: NATS_NKEY_CONTENT." env:"NATS_NKEY" placeholder:"FILE"`
-	NATSCA          string `name:"nats-ca" help:"Certificates of the authorities that sign the server's, PEM; as text: NATS_CA_CONTENT." env:"NATS_CA" placeholder:"FILE"`
-	NATSCert        string `name:"nats-cert" help:"The client's certificate, PEM; as text: NATS_CERT_CONTENT." env:"NATS_CERT" placeholder:"FILE"`
-	NATSKey         string `name:"nats-key" help:"The key of the client's certificate, PEM; as text: NATS_KEY_CONTENT." env:"NATS_KEY" placeholder:"FILE"`
-	NATSDomain      string `name:"nats-domain" help:"The JetStream domain, where the server is a leaf of another." env:"NATS_DOMAIN" placeholder:"NAME"`
-	NATSInboxPrefix string `name:"nats-inbox-prefix" help:"How the subjects of answers begin; without it _INBOX.<role>." env:"NATS_INBOX_PREFIX" placeholder:"PREFIX"`
+	NATSCreds       string `name:"nats-creds" help:"NATS credentials file; as text: NATS_CREDS_CONTENT." env:"NATS_CREDS" placeholder:"FILE"`
+	NATSNKey        string `name:"nats-nkey" help:"File with the seed of an nkey; as text: NATS_NKEY_CONTENT." env:"NATS_NKEY" placeholder:"FILE"`
+	NATSCA          string `name:"nats-ca" help:"PEM file with the CA certificates that sign the server's certificate; as text: NATS_CA_CONTENT." env:"NATS_CA" placeholder:"FILE"`
+	NATSCert        string `name:"nats-cert" help:"PEM file with the client certificate; as text: NATS_CERT_CONTENT." env:"NATS_CERT" placeholder:"FILE"`
+	NATSKey         string `name:"nats-key" help:"PEM file with the key of the client certificate; as text: NATS_KEY_CONTENT." env:"NATS_KEY" placeholder:"FILE"`
+	NATSDomain      string `name:"nats-domain" help:"JetStream domain, for a server that is a leaf node." env:"NATS_DOMAIN" placeholder:"NAME"`
+	NATSInboxPrefix string `name:"nats-inbox-prefix" help:"Prefix of the subjects of answers; _INBOX.<role> by default." env:"NATS_INBOX_PREFIX" placeholder:"PREFIX"`
 }
 
 // config returns the connection that the flags and variables describe.
@@ -41,6 +42,11 @@ func (f *natsServer) config(getenv func(string) string, name string) stream.Conn
 		Creds: document("NATS_CREDS", f.NATSCreds), NKey: document("NATS_NKEY", f.NATSNKey), CA: document("NATS_CA", f.NATSCA),
 		Certificate: document("NATS_CERT", f.NATSCert), Key: document("NATS_KEY", f.NATSKey),
 	}
+}
+
+func (f *natsServer) apply(e *env, cfg *services.Config) error {
+	cfg.NATS = f.config(e.getenv, string(cfg.Target))
+	return nil
 }
 
 // natsFlags say how a tool reaches the event log.
@@ -60,20 +66,20 @@ func (f *natsFlags) settings(e *env) (stream.ConnectConfig, error) {
 	}
 	found, err := os.ReadFile(filepath.Join(f.DataDir, "nats.url"))
 	if err != nil {
-		return cfg, fmt.Errorf("%w: set NATS_URL, or start a standalone on %s", errNoLog, f.DataDir)
+		return cfg, usageError(fmt.Errorf("%w: set NATS_URL, or start a standalone on %s", errNoLog, f.DataDir))
 	}
 	cfg.URL = strings.TrimSpace(string(found))
 	return cfg, nil
 }
 
-// connect connects to the event log a tool works on. It waits a few seconds for
-// it, not for ever.
+// connect connects to the event log of settings. It fails after a few seconds without
+// an answer.
 func (f *natsFlags) connect(e *env) (*nats.Conn, jetstream.JetStream, error) {
 	cfg, err := f.settings(e)
 	if err != nil {
 		return nil, nil, err
 	}
-	link, err := stream.Open(cfg, e.log, nats.RetryOnFailedConnect(false), nats.Timeout(5*time.Second))
+	link, err := stream.Open(cfg, e.logger, nats.RetryOnFailedConnect(false), nats.Timeout(5*time.Second))
 	if err != nil {
 		return nil, nil, err
 	}

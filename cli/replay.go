@@ -21,36 +21,36 @@ import (
 	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
-// replayCmd plays events again. Where they go is, unless it is said, the
-// standalone of this directory: the developer's case.
+// replayCmd sends events again, by default to the standalone that runs on this
+// directory: developers replay production into their own installation.
 type replayCmd struct {
 	natsFlags   `embed:""`
-	chooseFlags `embed:""`
+	selectFlags `embed:""`
 
-	File    string `help:"Take events from a file instead of a log: one JSON object a line, .zst when compressed." type:"existingfile" placeholder:"FILE"`
-	Since   string `help:"Only events since then: a time (RFC 3339), a day, or how long ago (36h)."`
+	File    string `help:"Read events from a file instead of a log: one JSON object per line; compressed if it ends in .zst." type:"existingfile" placeholder:"FILE"`
+	Since   string `help:"Only events since then: a time (RFC 3339), a day, or an age (36h)."`
 	Until   string `help:"Only events before then."`
-	FromSeq uint64 `name:"from-seq" help:"Begin at this message of the log."`
+	FromSeq uint64 `name:"from-seq" help:"Start at this sequence of the log."`
 
-	ToNATS      string `name:"to-nats" help:"Onto this log." placeholder:"URL"`
-	ToNATSCreds string `name:"to-nats-creds" help:"A NATS credentials file for that." placeholder:"FILE"`
-	ToDatabase  string `name:"to-database" help:"Straight into this database." placeholder:"URL"`
-	ToFile      string `name:"to-file" help:"Into a file, compressed when it ends in .zst; - for standard output." placeholder:"FILE"`
-	ToDataDir   string `name:"to-data-dir" help:"Onto the log of the standalone that runs there." default:"./.lakepulse" type:"path"`
+	ToNATS      string `name:"to-nats" help:"Publish to this NATS." placeholder:"URL"`
+	ToNATSCreds string `name:"to-nats-creds" help:"NATS credentials file for --to-nats." placeholder:"FILE"`
+	ToDatabase  string `name:"to-database" help:"Insert into this database." placeholder:"URL"`
+	ToFile      string `name:"to-file" help:"Write to a file, compressed if it ends in .zst; - for standard output." placeholder:"FILE"`
+	ToDataDir   string `name:"to-data-dir" help:"Publish to the log of the standalone that runs on this data directory." default:"./.lakepulse" type:"path"`
 
-	Speed        string        `help:"max, or how much faster than it happened: 1x, 10x." default:"max"`
-	ShiftTo      string        `name:"shift-to" help:"Move events in time: now, or a time, is where the end of them comes to lie (with --speed 1x, the beginning)."`
-	Pseudonymise bool          `help:"Replace users and sessions by stable pseudonyms."`
-	PseudonymKey string        `help:"What they are made with; without it a key kept on this machine." env:"LAKEPULSE_PSEUDONYM_KEY"`
-	RawRetention time.Duration `help:"How old events may be where they go." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
-	State        string        `help:"The file that remembers how far an interrupted replay was." placeholder:"FILE"`
-	Restart      bool          `help:"Begin again, whatever it remembers."`
+	Speed        string        `help:"max, or a factor of the original speed: 1x, 10x." default:"max"`
+	ShiftTo      string        `name:"shift-to" help:"Move events in time so that the last event (with --speed 1x, the first) is at this time, or now."`
+	Pseudonymise bool          `help:"Replace user and session ids by stable pseudonyms."`
+	PseudonymKey string        `help:"Key of the pseudonyms; without it a key stored on this machine." env:"LAKEPULSE_PSEUDONYM_KEY"`
+	RawRetention time.Duration `help:"Raw retention of the target; older events are left out." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
+	State        string        `help:"File with the position of an interrupted replay." placeholder:"FILE"`
+	Restart      bool          `help:"Start from the beginning, ignoring the state file."`
 }
 
 func (c *replayCmd) Run(e *env) (err error) {
 	o, err := c.options()
 	if err != nil {
-		return err
+		return usageError(err)
 	}
 	var closers []func()
 	defer func() {
@@ -76,19 +76,27 @@ func (c *replayCmd) Run(e *env) (err error) {
 	report, err := replay.Run(e.ctx, o)
 	m.Finish()
 	if err != nil && o.State != "" {
-		err = fmt.Errorf("%w (run it again to go on from there)", err)
+		err = fmt.Errorf("%w (run the same command again to continue)", err)
 	}
-	return errors.Join(err, showReport(e.errs, report))
+	return errors.Join(err, writeReport(e.errs, report))
+}
+
+// ontoItself reports whether source and target are the same log.
+func (c *replayCmd) ontoItself() bool {
+	return c.File == "" && c.ToFile == "" && c.ToDatabase == "" && c.NATSURL == c.ToNATS && (c.ToNATS != "" || c.DataDir == c.ToDataDir)
 }
 
 func (c *replayCmd) options() (replay.Options, error) {
+	if c.ontoItself() {
+		return replay.Options{}, errors.New("source and target are the same log: set --to-nats, --to-database, --to-file or --to-data-dir")
+	}
 	now := time.Now()
 	o := replay.Options{File: c.File, FromSequence: c.FromSeq, App: c.App, Kinds: c.kinds(), RawRetention: c.RawRetention, Clock: time.Now}
 	for _, flag := range []struct {
 		name, text string
 		to         *time.Time
 	}{{"--since", c.Since, &o.Since}, {"--until", c.Until, &o.Until}, {"--shift-to", c.ShiftTo, &o.ShiftTo}} {
-		t, err := when(flag.text, now)
+		t, err := parseTime(flag.text, now)
 		if err != nil {
 			return o, fmt.Errorf("%s: %w", flag.name, err)
 		}
@@ -113,7 +121,7 @@ func (c *replayCmd) options() (replay.Options, error) {
 	return o, err
 }
 
-// sink opens where events go, and returns what closes it.
+// sink opens the target of the replay and returns its close function.
 func (c *replayCmd) sink(e *env, o *replay.Options) (func(), error) {
 	switch {
 	case c.ToFile == "-":
@@ -133,9 +141,6 @@ func (c *replayCmd) sink(e *env, o *replay.Options) (func(), error) {
 		return pool.Close, nil
 	}
 	target := natsFlags{dataFlag: dataFlag{DataDir: c.ToDataDir}, natsServer: natsServer{NATSURL: c.ToNATS, NATSCreds: c.ToNATSCreds}}
-	if c.File == "" && c.NATSURL == c.ToNATS && (c.ToNATS != "" || c.DataDir == c.ToDataDir) {
-		return nil, errors.New("the events would go where they come from: say where to, with --to-nats, --to-database, --to-file or --to-data-dir")
-	}
 	nc, js, err := target.connect(e)
 	if err != nil {
 		return nil, err
@@ -144,14 +149,14 @@ func (c *replayCmd) sink(e *env, o *replay.Options) (func(), error) {
 	return nc.Close, nil
 }
 
-// state returns the file that remembers this very replay: another source,
-// choice or sink is another replay.
+// state returns the state file. Its name is a hash of the flags: a replay with another
+// source, selection or target has another state.
 func (c *replayCmd) state() (string, error) {
 	path := c.State
 	if path == "" {
 		dir, err := os.UserCacheDir()
 		if err != nil {
-			return "", nil //nolint:nilerr // without a home it cannot be resumed, that is all
+			return "", nil //nolint:nilerr // without a home directory the replay cannot be resumed
 		}
 		same := *c
 		same.Restart = false
@@ -173,7 +178,8 @@ func (c *replayCmd) state() (string, error) {
 	return path, nil
 }
 
-// pseudonymKey returns the key that was given, or this machine's own.
+// pseudonymKey returns the given key, or the one stored on this machine, which it
+// creates if there is none.
 func pseudonymKey(given string) ([]byte, error) {
 	if given != "" {
 		return []byte(given), nil
@@ -197,9 +203,9 @@ func pseudonymKey(given string) ([]byte, error) {
 	return key, os.WriteFile(path, key, 0o600)
 }
 
-// when reads a moment: now, RFC 3339, a day, or how long before now. "" is the
+// parseTime reads a time: now, RFC 3339, a day, or a duration before now. "" is the
 // zero time.
-func when(text string, now time.Time) (time.Time, error) {
+func parseTime(text string, now time.Time) (time.Time, error) {
 	switch text {
 	case "":
 		return time.Time{}, nil
@@ -214,11 +220,11 @@ func when(text string, now time.Time) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time as in 2006-01-02T15:04:05Z, no day and no duration as in 36h", text)
+	return time.Time{}, fmt.Errorf("%q: must be a time (2006-01-02T15:04:05Z), a day (2006-01-02), a duration (36h) or now", text)
 }
 
-// showReport says what a replay or rebuild did, and what it did not.
-func showReport(w io.Writer, r replay.Report) error {
+// writeReport writes one line with the counts of a replay or rebuild.
+func writeReport(w io.Writer, r replay.Report) error {
 	p := []string{fmt.Sprintf("%d events", r.Events)}
 	add := func(n int64, format string, args ...any) {
 		if n > 0 {
@@ -226,17 +232,17 @@ func showReport(w io.Writer, r replay.Report) error {
 		}
 	}
 	add(r.Stored, "%d stored")
-	add(r.Duplicate, "%d were there already")
-	add(r.Summarised, "%d are older than the raw rows kept there, and stand in its aggregates")
+	add(r.Duplicate, "%d existed already")
+	add(r.Summarised, "%d are below the purge line of the target, counted in its aggregates already")
 	add(r.Refused, "%d REFUSED by the database")
 	add(r.Invalid, "%d INVALID and left out")
 	add(r.Unreadable, "%d UNREADABLE")
-	add(r.Outside, "%d LEFT OUT: from %s to %s is outside of what is kept there; --shift-to moves them", r.Oldest.Format(time.RFC3339), r.Newest.Format(time.RFC3339))
+	add(r.Outside, "%d LEFT OUT: from %s to %s is outside the raw retention of the target; --shift-to moves events", r.Oldest.Format(time.RFC3339), r.Newest.Format(time.RFC3339))
 	if r.Reason != "" {
 		p = append(p, "for example: "+r.Reason)
 	}
 	if r.Shift != 0 {
-		p = append(p, "moved by "+r.Shift.String())
+		p = append(p, "shifted by "+r.Shift.String())
 	}
 	if !r.Reach.IsZero() {
 		p = append(p, "the log reaches back to "+r.Reach.UTC().Format(time.RFC3339))

@@ -25,7 +25,7 @@ type settingsCmd struct {
 }
 
 func (c *settingsCmd) openDatabase(e *env) (*pgxpool.Pool, error) {
-	tools := databaseFlags{dataFlag: c.dataFlag, DatabaseURL: c.DatabaseURL}
+	tools := databaseFlags{dataFlag: c.dataFlag, DatabaseURL: c.DatabaseURL, MaxConns: toolConns}
 	cfg, err := tools.config(e)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (c *settingsCmd) openDatabase(e *env) (*pgxpool.Pool, error) {
 
 type settingsListCmd struct{}
 
-func (settingsListCmd) Run(e *env, c *cli) error {
+func (settingsListCmd) Run(e *env, c *commands) error {
 	pool, err := c.Settings.openDatabase(e)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ type settingsSetCmd struct {
 	Yes    bool   `help:"Do it although data is deleted for good."`
 }
 
-func (s *settingsSetCmd) Run(e *env, c *cli) error {
+func (s *settingsSetCmd) Run(e *env, c *commands) error {
 	name, text, ok := strings.Cut(s.Change, "=")
 	if !ok {
 		return fmt.Errorf("%q: must be NAME=VALUE, such as %s=%s", s.Change, settings.RawRetention, settings.Defaults().Get(settings.RawRetention))
@@ -92,7 +92,7 @@ func (s *settingsSetCmd) Run(e *env, c *cli) error {
 	if err := s.explain(e, name, before, after); err != nil {
 		return err
 	}
-	if _, _, err := metricsdb.ChangeSetting(e.ctx, pool, name, text, whoAmI()); err != nil {
+	if _, _, err := metricsdb.ChangeSetting(e.ctx, pool, name, text, userName()); err != nil {
 		return err
 	}
 	state, err := metricsdb.ReadState(e.ctx, pool)

@@ -13,14 +13,12 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
-
 func TestSettingsCommand(t *testing.T) {
 	t.Parallel()
 	url, nats := testkit.Database(t), testkit.NATS(t).URL()
 	var out, errs bytes.Buffer
-	e := &env{ctx: t.Context(), log: slog.New(slog.DiscardHandler), out: &out, errs: &errs, getenv: func(string) string { return "" }}
-	c := &cli{}
+	e := &env{ctx: t.Context(), logger: slog.New(slog.DiscardHandler), out: &out, errs: &errs, getenv: func(string) string { return "" }}
+	c := &commands{}
 	c.Settings.DatabaseURL, c.Settings.NATSURL = url, nats
 	recorded := func() settings.Values {
 		t.Helper()

@@ -48,7 +48,7 @@ func openProbePool(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn) (probePoo
 
 // shapeDatabase migrates the schema, at once if the database is there and in
 // the background until it is.
-func shapeDatabase(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, probe probePool, h *ops.Health, log *slog.Logger) {
+func shapeDatabase(p process, lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, probe probePool, h *ops.Health, log *slog.Logger) {
 	var shaped atomic.Bool
 	h.Add("database", func(ctx context.Context) error {
 		if err := probe.Ping(ctx); err != nil {
@@ -71,7 +71,7 @@ func shapeDatabase(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgx
 		return nil
 	}
 	// A migration may wait for locks and rewrite a table.
-	lc.Append(untilDone(log, "database: schema", attempts{first: 10 * time.Second, later: 2 * time.Minute}, work))
+	lc.Append(untilDone(p, log, "database: schema", attempts{first: 10 * time.Second, later: 2 * time.Minute}, work))
 }
 
 // watchDatabaseReady exports whether the database answers.

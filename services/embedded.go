@@ -74,11 +74,11 @@ func (e embeddedLog) open(cfg Config, log *slog.Logger) (*stream.Link, error) {
 // embeddedDatabase is the Postgres beside the process; nil inside for none.
 type embeddedDatabase struct{ server *embedded.Postgres }
 
-func startDatabase(lc fx.Lifecycle, cfg Config, log *slog.Logger, _ dataLock) (embeddedDatabase, error) {
+func startDatabase(p process, lc fx.Lifecycle, cfg Config, log *slog.Logger, _ dataLock) (embeddedDatabase, error) {
 	if cfg.Database.URL != "" || os.Getenv("PGHOST") != "" {
 		return embeddedDatabase{}, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	ctx, cancel := context.WithTimeout(p, startTimeout)
 	defer cancel()
 	server, err := embedded.StartPostgres(ctx, embedded.PostgresConfig{DataDir: cfg.DataDir}, log)
 	if err != nil {

@@ -121,10 +121,10 @@ func (p *logProbe) ready(ctx context.Context) error {
 
 // shapeLog makes what is missing of the streams and the bucket of API keys, at
 // once if NATS is there and in the background until it is.
-func shapeLog(lc fx.Lifecycle, p *logProbe, h *ops.Health, log *slog.Logger) {
+func shapeLog(running process, lc fx.Lifecycle, p *logProbe, h *ops.Health, log *slog.Logger) {
 	h.Add("event log", p.ready)
 	limit := attempts{first: 2 * time.Second, later: shapeTimeout}
-	lc.Append(untilDone(log, "event log: streams", limit, p.shape))
+	lc.Append(untilDone(running, log, "event log: streams", limit, p.shape))
 }
 
 func (p *logProbe) shape(ctx context.Context) error {

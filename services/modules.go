@@ -111,16 +111,17 @@ func fatal(log *slog.Logger, down fx.Shutdowner) func(error) {
 // the start, and those in the background.
 type attempts struct{ first, later time.Duration }
 
-// untilDone is a hook that tries work while the process starts and, should that
-// fail, goes on trying until it works or the process stops: a part that is away
-// delays nobody's start.
-func untilDone(log *slog.Logger, what string, limit attempts, work func(context.Context) error) fx.Hook {
-	ctx, cancel := context.WithCancel(context.Background())
+// untilDone returns a hook that runs work while the process starts. If that fails, it
+// repeats work in the background until it succeeds or the process stops, so that a
+// dependency that is away does not block the start.
+func untilDone(p process, log *slog.Logger, what string, limit attempts, work func(context.Context) error) fx.Hook {
+	ctx, cancel := context.WithCancel(p)
 	finished := make(chan struct{})
 	return fx.Hook{
 		OnStart: func(start context.Context) error {
 			first, done := context.WithTimeout(start, limit.first)
 			defer done()
+			defer context.AfterFunc(p, done)() // a process that is told to stop does not wait for it
 			err := work(first)
 			if err == nil {
 				close(finished)

@@ -66,9 +66,24 @@ func Options(target Target, cfg Config, log *slog.Logger) ([]fx.Option, error) {
 		return nil, err
 	}
 	return append([]fx.Option{
-		fx.Supply(cfg, log), cfg.parts(), fx.StartTimeout(startTimeout), fx.StopTimeout(stopTimeout),
+		fx.Supply(cfg, log, process{context.Background()}), cfg.parts(), fx.StartTimeout(startTimeout), fx.StopTimeout(stopTimeout),
 		fx.WithLogger(func() fxevent.Logger { return quietly(log) }),
 	}, modules...), nil
+}
+
+// process is the context of the whole process. Parts end waits at the start with it.
+type process struct{ context.Context }
+
+// start starts the app. It does not hand ctx to fx: after a cancelled start fx runs no
+// stop hook, and an embedded Postgres would be left behind. The parts watch process
+// instead, so that the start ends early and the usual stop follows.
+func start(ctx context.Context, app *fx.App) error {
+	if err := app.Err(); err != nil {
+		return err
+	}
+	startCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
+	defer cancel()
+	return app.Start(startCtx)
 }
 
 // Run runs a target until ctx ends or one of its parts fails for good.
@@ -77,13 +92,12 @@ func Run(ctx context.Context, target Target, cfg Config, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	app := fx.New(options...)
-	if err := app.Err(); err != nil {
-		return fmt.Errorf("start %s: %w", target, rootCause(err))
-	}
-	startCtx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := app.Start(startCtx); err != nil {
+	app := fx.New(append(options, fx.Replace(process{ctx}))...)
+	if err := start(ctx, app); err != nil {
+		if ctx.Err() != nil {
+			log.Info("stopped before the start was complete", "target", target)
+			return nil
+		}
 		return fmt.Errorf("start %s: %w", target, rootCause(err))
 	}
 	code := 0

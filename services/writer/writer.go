@@ -114,7 +114,11 @@ func (w *Writer) Stop(ctx context.Context) error {
 	var err error
 	select {
 	case <-stored:
-		err = errors.Join(w.recordPosition(ctx), w.recordStatus(ctx))
+		// Both only report what is stored; the next start records them again. A log or
+		// database that is away must not turn an ordered stop into a failure.
+		if report := errors.Join(w.recordPosition(ctx), w.recordStatus(ctx)); report != nil {
+			w.log.Warn("writer: last position and status not recorded", "error", report)
+		}
 	case <-ctx.Done():
 		err = fmt.Errorf("writer: stopped before a batch was stored; it will be delivered again: %w", ctx.Err())
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/lakepulse/lakepulse/tools/replay"
 )
 
-func TestWhen(t *testing.T) {
+func TestParseTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 	for text, want := range map[string]time.Time{
@@ -21,12 +21,12 @@ func TestWhen(t *testing.T) {
 		"2026-03-13T14:00:00Z":      time.Date(2026, 3, 13, 14, 0, 0, 0, time.UTC),
 		"2026-03-13T14:00:00+01:00": time.Date(2026, 3, 13, 13, 0, 0, 0, time.UTC),
 	} {
-		got, err := when(text, now)
+		got, err := parseTime(text, now)
 		require.NoError(t, err)
 		require.Equal(t, want, got, text)
 	}
 	for _, text := range []string{"yesterday", "-5m", "14:00"} {
-		_, err := when(text, now)
+		_, err := parseTime(text, now)
 		require.Error(t, err, text)
 	}
 }
@@ -34,8 +34,8 @@ func TestWhen(t *testing.T) {
 func TestReport(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	require.NoError(t, showReport(&out, replay.Report{Events: 5, Stored: 3, Duplicate: 2, Outside: 7, Oldest: time.Unix(0, 0).UTC(), Newest: time.Unix(60, 0).UTC()}))
-	require.Equal(t, "5 events; 3 stored; 2 were there already; 7 LEFT OUT: from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z is outside of what is kept there; --shift-to moves them\n", out.String())
+	require.NoError(t, writeReport(&out, replay.Report{Events: 5, Stored: 3, Duplicate: 2, Outside: 7, Oldest: time.Unix(0, 0).UTC(), Newest: time.Unix(60, 0).UTC()}))
+	require.Equal(t, "5 events; 3 stored; 2 existed already; 7 LEFT OUT: from 1970-01-01T00:00:00Z to 1970-01-01T00:01:00Z is outside the raw retention of the target; --shift-to moves events\n", out.String())
 }
 
 func TestAReplayRemembersItsOwn(t *testing.T) {
