@@ -24,7 +24,7 @@ export const answers: Readonly<Record<string, Answer>> = {
     return {
       ...head(question),
       metrics: totals,
-      ...(question.range === "90d" ? {} : { previous: { ...before(question), metrics: { ...metrics(list, world, 0.89), avg_response_time_ms: totals.avg_response_time_ms * 1.08 } } }),
+      ...(question.range === "90d" ? {} : { previous: { ...before(question), sources: sources(question, world, totals.total_requests), metrics: { ...metrics(list, world, 0.89), avg_response_time_ms: totals.avg_response_time_ms * 1.08 } } }),
       endpoints: endpointRows(question, world),
       trend_slice_seconds: 3600,
       sources: sources(question, world, totals.total_requests),
@@ -49,7 +49,9 @@ export const answers: Readonly<Record<string, Answer>> = {
       metrics: { total_events: total, unique_users: 148, active_users_current_hour: 42, success_rate: 0.987 },
       event_distribution: types,
       page_views: pages,
+      page_list: whole(pages),
       elements,
+      element_list: whole(elements),
       top_users: people(world, 30),
       interval: question.interval,
       active_users: list.map(({ timestamp, complete, active_users }) => ({ timestamp, complete, active_users: active_users ?? 0 })),
@@ -66,6 +68,7 @@ export const answers: Readonly<Record<string, Answer>> = {
       metrics: totals,
       status_codes: { "200": totals.total_requests - totals.error_count, "404": Math.floor(totals.error_count * 0.3), "500": Math.ceil(totals.error_count * 0.7) },
       error_types: { DatabaseTimeout: Math.ceil(totals.error_count * 0.7), NotFound: Math.floor(totals.error_count * 0.3) },
+      error_type_list: { listed: 2, distinct: 2, other: 0 },
       users_affected: 37,
       users: people(world, 12),
       slowest_requests: requests(question, world, 20).sort((a, b) => b.response_time_ms - a.response_time_ms),
@@ -83,7 +86,9 @@ export const answers: Readonly<Record<string, Answer>> = {
       event_type: question.parameters.get("event_type") ?? "",
       metrics: { total_events: total, unique_users: 120, active_users_current_hour: 42, success_rate: 0.991 },
       pages,
+      page_list: whole(pages),
       elements,
+      element_list: whole(elements),
       users: people(world, 20),
       interval: question.interval,
       data_points: list,
@@ -113,10 +118,13 @@ export const answers: Readonly<Record<string, Answer>> = {
     })),
     sources: sources(question, world, 2520),
   }),
+  "/api/v1/admin/apps": (): Wire["AdminAppList"] => ({ apps: [] }),
   "/api/v1/pipeline": (_question, world) => pipeline(world.now),
   "/api/v1/pipeline/dead": (_question, world) => deadLetters(world.now),
   "/api/v1/pipeline/dead/3": (_question, world) => deadLetter(world.now),
 };
+
+const whole = (list: Readonly<Record<string, number>>) => ({ listed: Object.keys(list).length, distinct: Object.keys(list).length, other: 0 });
 
 function before({ start, end }: Asked) {
   const length = end.getTime() - start.getTime();

@@ -30,13 +30,23 @@ export function apiUrl(path: string, query: Query = {}): string {
 }
 
 /** Asks once, without any cache, and gives up after `patienceMs`. */
-export async function getJson<Body>(path: string, query: Query, signal: AbortSignal): Promise<Body> {
+export function getJson<Body>(path: string, query: Query, signal: AbortSignal): Promise<Body> {
+  return call(apiUrl(path, query), { headers: { Accept: "application/json" } }, signal);
+}
+
+/** Changes something, and gives up after `patienceMs`: the change may then have been made all the same. */
+export function sendJson<Body>(method: "POST" | "DELETE", path: string, body?: unknown): Promise<Body> {
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
+  return call(path, body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) });
+}
+
+async function call<Body>(url: string, init: RequestInit, signal?: AbortSignal): Promise<Body> {
   const patience = AbortSignal.timeout(patienceMs);
   try {
-    const response = await fetch(apiUrl(path, query), {
-      headers: { Accept: "application/json" },
+    const response = await fetch(url, {
+      ...init,
       cache: "no-store",
-      signal: AbortSignal.any([signal, patience]),
+      signal: signal === undefined ? patience : AbortSignal.any([signal, patience]),
     });
     if (!response.ok) throw await failureOf(response);
     return (await response.json()) as Body;

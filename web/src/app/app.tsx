@@ -21,6 +21,7 @@ const PipelinePage = lazy(() => import("@/features/pipeline/components/pipeline-
 const DeadLetterPage = lazy(() => import("@/features/pipeline/components/dead-letter-page"));
 const EndpointPage = lazy(() => import("@/features/endpoint/components/endpoint-page"));
 const EventPage = lazy(() => import("@/features/event/components/event-page"));
+const AppsPage = lazy(() => import("@/features/apps/components/apps-page"));
 const RequestsPage = lazy(() => import("@/features/requests/components/requests-page"));
 
 const pageOf = {
@@ -31,7 +32,10 @@ const pageOf = {
   event: EventPage,
   requests: RequestsPage,
   dead: DeadLetterPage,
+  apps: AppsPage,
 } as const satisfies Record<Page, unknown>;
+
+const administration: readonly Page[] = ["pipeline", "dead", "apps"];
 
 const parents: Partial<Record<Page, Page>> = { endpoint: "metrics", requests: "metrics", event: "usage", dead: "pipeline" };
 
@@ -63,17 +67,24 @@ function Shell() {
     ...Object.fromEntries(presets.map((preset, index) => [String(index + 1), () => change({ range: { kind: "preset", preset } })])),
   });
 
+  // Somebody who is no administrator reads one app at a time, and nothing of the installation.
+  const readable = session.data?.admin === false ? session.data.readableApps : null;
+  const first = readable !== null && !readable.includes(view.app) ? readable[0] : undefined;
+  useEffect(() => {
+    if (first !== undefined) change({ app: first }, "replace");
+  }, [first, change]);
+
   const kind = session.failure?.kind;
-  if (session.data?.admin === false || kind === "forbidden" || apps.failure?.kind === "forbidden") return <Denied />;
+  if (readable?.length === 0 || kind === "forbidden" || apps.failure?.kind === "forbidden") return <Denied />;
   if (session.failure !== null && !session.loading) {
     const title = kind === "unauthorized" ? "You are not signed in" : "Unable to verify admin privileges";
     return <Failed title={title} reason={session.failure.message} onRetry={refresh} />;
   }
 
-  const Current = pageOf[view.page];
+  const Current = readable !== null && administration.includes(view.page) ? Denied : pageOf[view.page];
   return (
     <ViewerContext value={session.data ?? defaultViewer}>
-      <Header user={session.data?.user ?? null} apps={apps.data ?? []} />
+      <Header user={session.data?.user ?? null} apps={readable ?? apps.data ?? []} admin={readable === null} />
       <main className="mx-auto flex max-w-[1760px] flex-col gap-4 px-4 py-4 sm:px-6">
         <Suspense fallback={<div className="min-h-screen" />}>
           <Current key={view.page} />

@@ -2,7 +2,7 @@ import { intervals, type Interval } from "@/series/interval";
 
 import { defaultRange, isPreset, type Range } from "./range";
 
-export const pages = ["metrics", "usage", "pipeline", "endpoint", "event", "requests", "dead"] as const;
+export const pages = ["metrics", "usage", "pipeline", "endpoint", "event", "requests", "dead", "apps"] as const;
 export type Page = (typeof pages)[number];
 
 export const statusClasses = ["error", "2xx", "3xx", "4xx", "5xx"] as const;

@@ -7,9 +7,13 @@ export interface Viewer {
   /** No sign-in here: everybody on this machine is the administrator. */
   readonly development: boolean;
   readonly limits: Limits;
+  /** Administrators see every app, the pipeline and the administration. */
+  readonly admin: boolean;
+  /** The apps that somebody who is no administrator may read. */
+  readonly readableApps: readonly string[];
 }
 
-export const defaultViewer: Viewer = { development: false, limits: defaultLimits };
+export const defaultViewer: Viewer = { development: false, limits: defaultLimits, admin: true, readableApps: [] };
 
 export const ViewerContext = createContext<Viewer>(defaultViewer);
 

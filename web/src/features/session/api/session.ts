@@ -5,12 +5,17 @@ import type { Viewer } from "@/state/viewer";
 
 export interface Session extends Viewer {
   readonly user: string;
-  readonly admin: boolean;
 }
 
 export async function loadSession(signal: AbortSignal): Promise<Session> {
   const me = await getJson<Wire<"Me">>("/api/v1/me", {}, signal);
-  return { user: me.user_id, admin: me.is_admin, development: me.auth_mode === "dev", limits: toLimits(me.limits) };
+  return {
+    user: me.user_id,
+    admin: me.is_admin,
+    readableApps: me.readable_apps ?? [],
+    development: me.auth_mode === "dev",
+    limits: toLimits(me.limits),
+  };
 }
 
 function toLimits(wire: Wire<"Limits"> | undefined): Limits {

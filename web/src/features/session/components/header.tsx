@@ -10,17 +10,20 @@ import { Select } from "@/ui/select";
 interface Props {
   readonly user: string | null;
   readonly apps: readonly string[];
+  readonly admin: boolean;
 }
 
-const menu: readonly { page: Page; text: string; holds: readonly Page[] }[] = [
+const menu: readonly { page: Page; text: string; holds: readonly Page[]; admin?: true }[] = [
   { page: "metrics", text: "Metrics", holds: ["metrics", "endpoint", "requests"] },
   { page: "usage", text: "Usage", holds: ["usage", "event"] },
-  { page: "pipeline", text: "Pipeline", holds: ["pipeline", "dead"] },
+  { page: "pipeline", text: "Pipeline", holds: ["pipeline", "dead"], admin: true },
+  { page: "apps", text: "Apps", holds: ["apps"], admin: true },
 ];
 
-export function Header({ user, apps }: Props) {
+export function Header({ user, apps, admin }: Props) {
   const { view, change } = useView();
-  const choices = [{ value: "", text: "All apps" }, ...apps.map((app) => ({ value: app, text: app }))];
+  const all = admin ? [{ value: "", text: "All apps" }] : [];
+  const choices = [...all, ...apps.map((app) => ({ value: app, text: app }))];
   return (
     <header className="border-b bg-card">
       <div className="mx-auto flex min-h-12 max-w-[1760px] flex-wrap items-center gap-x-4 gap-y-1 px-4 py-1.5 sm:px-6">
@@ -29,7 +32,7 @@ export function Header({ user, apps }: Props) {
           Lakepulse
         </Link>
         <nav aria-label="Pages" className="flex items-center">
-          {menu.map(({ page, text, holds }) => (
+          {menu.filter((entry) => admin || entry.admin !== true).map(({ page, text, holds }) => (
             <Link
               key={page}
               to={onPage(view, page)}
