@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/pkg/stream"
 )
 
@@ -22,7 +23,7 @@ type logShapeCmd struct {
 	RawRetention time.Duration `help:"How long raw rows are kept; the log keeps events a day longer." default:"168h" env:"LAKEPULSE_RAW_RETENTION"`
 }
 
-// Run creates the streams and the bucket of API keys, or changes them to the flags.
+// Run creates the streams and buckets, or changes them to the flags.
 func (c *logShapeCmd) Run(e *env) error {
 	nc, js, err := c.connect(e)
 	if err != nil {
@@ -41,6 +42,9 @@ func (c *logShapeCmd) Run(e *env) error {
 	if _, err := auth.EnsureBucket(e.ctx, js, state.Replicas); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(e.out, "streams %s and %s and the bucket %s: %d replicas\n", stream.Name, stream.DeadName, auth.Bucket, state.Replicas)
+	if _, err := settings.EnsureBucket(e.ctx, js, state.Replicas); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "streams %s and %s, buckets %s and %s: %d replicas\n", stream.Name, stream.DeadName, auth.Bucket, settings.Bucket, state.Replicas)
 	return err
 }

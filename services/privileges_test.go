@@ -14,26 +14,44 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/lakepulse/lakepulse/pkg/auth"
+	"github.com/lakepulse/lakepulse/pkg/postgres"
+	"github.com/lakepulse/lakepulse/pkg/settings"
+	"github.com/lakepulse/lakepulse/pkg/stream"
 	"github.com/lakepulse/lakepulse/pkg/testkit"
 	"github.com/lakepulse/lakepulse/services"
 )
 
-// restrictedNATS runs one server with the users and permissions of
-// deploy/nats/nats.conf, without the cluster around it.
+// restrictedNATS runs a server with deploy/nats/single.conf, and makes the log as
+// an operator does.
 func restrictedNATS(t *testing.T) (address string) {
 	t.Helper()
-	data, err := os.ReadFile("../deploy/nats/nats.conf")
+	address = emptyNATS(t)
+	js, _ := signIn(t, address, "operator")
+	require.NoError(t, stream.DefaultTopology().Reshape(t.Context(), js))
+	_, err := auth.EnsureBucket(t.Context(), js, 1)
 	require.NoError(t, err)
-	conf := regexp.MustCompile(`(?s)\ncluster \{.*?\n\}\n`).ReplaceAllString(string(data), "\n")
-	conf = strings.NewReplacer("0.0.0.0:4222", testkit.FreeAddr(t), "/data", t.TempDir()).Replace(conf)
-	for _, name := range []string{"NAME", "INGEST_PASSWORD", "WRITER_PASSWORD", "READER_PASSWORD", "OPERATOR_PASSWORD"} {
-		conf = strings.ReplaceAll(conf, "$NATS_"+name, "secret")
+	_, err = settings.EnsureBucket(t.Context(), js, 1)
+	require.NoError(t, err)
+	return address
+}
+
+// emptyNATS is restrictedNATS without a log.
+func emptyNATS(t *testing.T) (address string) {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"single.conf", "users.conf"} {
+		data, err := os.ReadFile("../deploy/nats/" + name)
+		require.NoError(t, err)
+		conf := strings.NewReplacer("0.0.0.0:4222", testkit.FreeAddr(t), "/data", t.TempDir()).Replace(string(data))
+		conf = regexp.MustCompile(`\$NATS_[A-Z]+_PASSWORD`).ReplaceAllString(conf, "secret")
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(conf), 0o600))
 	}
-	path := filepath.Join(t.TempDir(), "nats.conf")
-	require.NoError(t, os.WriteFile(path, []byte(conf), 0o600))
-	opts, err := server.ProcessConfigFile(path)
+	opts, err := server.ProcessConfigFile(filepath.Join(dir, "single.conf"))
 	require.NoError(t, err)
 	require.True(t, opts.SyncAlways, "an acknowledgement is a promise")
 	opts.NoSigs = true
@@ -45,45 +63,72 @@ func restrictedNATS(t *testing.T) (address string) {
 	return s.Addr().String()
 }
 
-// restrictedRoles makes the roles of deploy/postgres/roles.sql and returns a
-// function that gives a role's connection string.
-func restrictedRoles(t *testing.T, owner string) func(role string) string {
+// signIn connects as a user of users.conf, with the inbox prefix of its role, and
+// returns the refusals that the server sends.
+func signIn(t *testing.T, address, user string) (jetstream.JetStream, <-chan error) {
+	t.Helper()
+	refusals := make(chan error, 100)
+	nc, err := nats.Connect("nats://"+user+":secret@"+address, nats.CustomInboxPrefix("_INBOX."+user),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refusals <- err }))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	return js, refusals
+}
+
+// ownDatabase makes a database whose owner is no superuser, migrated by that owner,
+// with the rights of deploy/postgres/roles.sql.
+func ownDatabase(t *testing.T) (super, owner string, as func(role string) string) {
 	t.Helper()
 	ctx := t.Context()
-	conn, err := pgx.Connect(ctx, owner)
+	super = testkit.EmptyDatabase(t)
+	conn, err := pgx.Connect(ctx, super)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
-	data, err := os.ReadFile("../deploy/postgres/roles.sql")
-	require.NoError(t, err)
-	for range 2 { // again changes nothing
-		_, err = conn.Exec(ctx, string(data))
-		require.NoError(t, err)
-	}
-	return func(role string) string {
-		_, err := conn.Exec(ctx, fmt.Sprintf(`ALTER ROLE %s PASSWORD 'secret'`, pgx.Identifier{role}.Sanitize()))
-		require.NoError(t, err)
-		u, err := url.Parse(owner)
+	as = func(role string) string {
+		u, err := url.Parse(super)
 		require.NoError(t, err)
 		u.User = url.UserPassword(role, "secret")
 		return u.String()
 	}
+	for _, role := range []string{"lakepulse_owner", "lakepulse_writer", "lakepulse_query", "lakepulse_aggregate", "lakepulse_nobody"} {
+		// Roles belong to the whole server: another test may make the same.
+		_, err = conn.Exec(ctx, fmt.Sprintf(`DO $$ BEGIN CREATE ROLE %s LOGIN PASSWORD 'secret';
+			EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`, role))
+		require.NoError(t, err)
+	}
+	_, err = conn.Exec(ctx, fmt.Sprintf(`ALTER DATABASE %s OWNER TO lakepulse_owner`, pgx.Identifier{conn.Config().Database}.Sanitize()))
+	require.NoError(t, err)
+	owner = as("lakepulse_owner")
+	require.NoError(t, postgres.MigrateUp(ctx, owner))
+	roles, err := os.ReadFile("../deploy/postgres/roles.sql")
+	require.NoError(t, err)
+	byOwner, err := pgx.Connect(ctx, owner)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, byOwner.Close(ctx)) }()
+	for range 2 { // again changes nothing
+		_, err = byOwner.Exec(ctx, string(roles))
+		require.NoError(t, err)
+	}
+	return super, owner, as
 }
 
 // TestLeastPrivilege runs every role with the rights the deployment files give
 // it, from an accepted event to a run that deletes it.
 func TestLeastPrivilege(t *testing.T) {
 	t.Parallel()
-	owner := testkit.Database(t)
-	nats := restrictedNATS(t)
-	as := restrictedRoles(t, owner)
+	_, owner, as := ownDatabase(t)
+	log := restrictedNATS(t)
 	configure := func(natsUser, database string) services.Config {
-		cfg := outside(t, "nats://"+natsUser+":secret@"+nats, database)
+		cfg := outside(t, "nats://"+natsUser+":secret@"+log, database)
+		cfg.NATS.InboxPrefix = "_INBOX." + natsUser
 		cfg.Migrate = false
 		return cfg
 	}
 	writerURL, queryURL, aggregateURL := as("lakepulse_writer"), as("lakepulse_query"), as("lakepulse_aggregate")
 	ingest, writer := configure("ingest", ""), configure("writer", writerURL)
-	query, aggregate := configure("reader", queryURL), configure("reader", aggregateURL)
+	query, aggregate := configure("query", queryURL), configure("aggregate", aggregateURL)
 	run(t, services.Ingest, ingest)
 	run(t, services.Writer, writer)
 	run(t, services.Query, query)
@@ -115,24 +160,16 @@ func TestLeastPrivilege(t *testing.T) {
 			return err == nil && rows == 0 && summarised == 1
 		})
 	})
+}
 
-	refused := map[string]struct{ url, sql string }{
-		"the writer deletes nothing":            {writerURL, `DELETE FROM metrics.usage_events`},
-		"the writer changes nothing":            {writerURL, `UPDATE metrics.performance_metrics SET status_code = 200`},
-		"query writes nothing":                  {queryURL, `INSERT INTO metrics.event_ledger VALUES (gen_random_uuid(), now(), '', '', '', '', '', 1)`},
-		"query makes no partitions":             {queryURL, `SELECT metrics.ensure_raw_partition('usage_events', current_date)`},
-		"aggregate adds no raw rows":            {aggregateURL, `INSERT INTO metrics.usage_events (id, "timestamp", received_at, app, event_type, user_id) VALUES (gen_random_uuid(), now(), now(), '', '', '')`},
-		"none of them changes tables":           {aggregateURL, `DROP TABLE metrics.usage_events`},
-		"none of them touches the migrations":   {aggregateURL, `UPDATE metrics.schema_migrations SET version = 0`},
-		"the aggregate's rights are no writers": {writerURL, `DELETE FROM metrics.aggregate_hours`},
-	}
-	for name, c := range refused {
-		t.Run(name, func(t *testing.T) {
-			conn, err := pgx.Connect(ctx, c.url)
-			require.NoError(t, err)
-			defer func() { require.NoError(t, conn.Close(ctx)) }()
-			_, err = conn.Exec(ctx, c.sql)
-			require.ErrorContains(t, err, "42501", "permission denied or not the owner")
-		})
-	}
+// TestLeastPrivilegeOfAll: one process with every role makes the log it is missing.
+func TestLeastPrivilegeOfAll(t *testing.T) {
+	t.Parallel()
+	_, owner, _ := ownDatabase(t)
+	cfg := outside(t, "nats://all:secret@"+emptyNATS(t), owner)
+	cfg.NATS.InboxPrefix = "_INBOX.all"
+	run(t, services.All, cfg)
+	await(t, cfg, "/ready", ready)
+	send(t, cfg, 3)
+	await(t, cfg, shop, requests(3))
 }

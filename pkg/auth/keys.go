@@ -38,16 +38,19 @@ func EnsureBucket(ctx context.Context, js jetstream.JetStream, replicas int) (je
 			return kv, nil
 		}
 	}
-	if err == nil || errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket:       Bucket,
-			Description:  "API keys of apps (hashes, never secrets) and service principals",
-			History:      5, // who was created and revoked when, for a while
-			MaxValueSize: maxRecordBytes,
-			MaxBytes:     maxBucketBytes,
-			Storage:      jetstream.FileStorage,
-			Replicas:     replicas,
-		})
+	cfg := jetstream.KeyValueConfig{
+		Bucket:       Bucket,
+		Description:  "API keys of apps: hashes, never secrets",
+		History:      5, // who was created and revoked when, for a while
+		MaxValueSize: maxRecordBytes,
+		MaxBytes:     maxBucketBytes,
+		Storage:      jetstream.FileStorage,
+		Replicas:     replicas,
+	}
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = js.CreateKeyValue(ctx, cfg) // a role may have the right to make it and none to change it
+	} else if err == nil {
+		kv, err = js.UpdateKeyValue(ctx, cfg)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("key bucket %s: %w", Bucket, err)

@@ -29,7 +29,7 @@ type document struct {
 func EnsureBucket(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.KeyValue, error) {
 	kv, err := js.KeyValue(ctx, Bucket)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+		kv, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
 			Bucket: Bucket, Description: "Lakepulse: settings of the installation, for ingest", MaxBytes: bucketBytes,
 			Storage: jetstream.FileStorage, Replicas: max(1, replicas),
 		})

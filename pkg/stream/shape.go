@@ -52,7 +52,7 @@ func (t Topology) apply(ctx context.Context, js jetstream.JetStream, merge func(
 func applyStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig, merge func(have, want jetstream.StreamConfig) jetstream.StreamConfig) error {
 	s, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = js.CreateOrUpdateStream(ctx, want)
+		_, err = js.CreateStream(ctx, want) // which succeeds too when another has just made the same
 		return err
 	}
 	if err != nil {
