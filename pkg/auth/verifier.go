@@ -126,6 +126,24 @@ func (v *Verifier) AppOf(principal string) (app string, known bool) {
 	return app, known
 }
 
+// KnowsApp reports whether an app has a key that is not revoked, or a service
+// principal.
+func (v *Verifier) KnowsApp(app string) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for _, known := range v.known.keys {
+		if known.key.App == app && !known.key.Revoked() {
+			return true
+		}
+	}
+	for _, of := range v.known.principals {
+		if of == app {
+			return true
+		}
+	}
+	return false
+}
+
 func (v *Verifier) run(ctx context.Context) {
 	defer close(v.done)
 	for quiet := false; ; quiet = true {

@@ -29,6 +29,8 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
+func clock() time.Time { return now }
+
 var now = time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
 
 const (

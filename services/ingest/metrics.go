@@ -11,6 +11,7 @@ type metrics struct {
 	accepted      *prometheus.CounterVec
 	refused       *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
+	cut           *prometheus.CounterVec
 	unavailable   prometheus.Counter
 	ignoredSpans  prometheus.Counter
 	unusedSignals *prometheus.CounterVec
@@ -44,6 +45,9 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lakepulse_ingest_sender_dropped_events_total", Help: "Events senders gave up, as they reported.",
 		}, []string{"kind"}),
+		cut: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lakepulse_ingest_values_past_bound_total", Help: "Values stored as (other): the app had too many different ones of the field this hour.",
+		}, []string{"kind", "field"}),
 		unavailable: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "lakepulse_ingest_unavailable_requests_total", Help: "Requests answered with 503 because the log did not take their events.",
 		}),
@@ -68,7 +72,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}
 	}
 	if reg != nil {
-		reg.MustRegister(m.accepted, m.refused, m.dropped, m.unavailable, m.ignoredSpans, m.unusedSignals, m.publish)
+		reg.MustRegister(m.accepted, m.refused, m.dropped, m.cut, m.unavailable, m.ignoredSpans, m.unusedSignals, m.publish)
 	}
 	return m
 }

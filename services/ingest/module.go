@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/fx"
 
+	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/pkg/settings"
 	"github.com/lakepulse/lakepulse/pkg/stream"
@@ -26,6 +27,7 @@ type moduleIn struct {
 	Settings  *settings.Live
 	Publisher *stream.Publisher
 	JS        jetstream.JetStream
+	Keys      *auth.Verifier
 	Log       *slog.Logger
 	Clock     func() time.Time
 	Registry  prometheus.Registerer
@@ -40,7 +42,7 @@ type moduleOut struct {
 
 func provide(in moduleIn) (moduleOut, error) {
 	reports := func(ctx context.Context, r stream.LedgerReport) error { return stream.PublishLedger(ctx, in.JS, r) }
-	s, err := New(Params{Config: in.Config, Settings: in.Settings, Publisher: in.Publisher, Reports: reports, Now: in.Clock, Log: in.Log, Registry: in.Registry})
+	s, err := New(Params{Config: in.Config, Settings: in.Settings, Publisher: in.Publisher, Apps: in.Keys, Reports: reports, Now: in.Clock, Log: in.Log, Registry: in.Registry})
 	if err != nil {
 		return moduleOut{}, err
 	}

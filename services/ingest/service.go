@@ -24,11 +24,15 @@ type publisher interface {
 	Publish(ctx context.Context, b *event.Batch, correlation string) error
 }
 
+// knownApps says which apps administrators have given a key or a principal.
+type knownApps interface{ KnowsApp(app string) bool }
+
 // Params are what the service is made of.
 type Params struct {
 	Config    Config
 	Settings  *settings.Live // nil: the Config holds
 	Publisher publisher
+	Apps      knownApps // nil: every app is known
 	Reports   reporter // where ledger reports go
 	Now       func() time.Time
 	Log       *slog.Logger
@@ -40,6 +44,7 @@ type Service struct {
 	cfg      Config
 	settings *settings.Live
 	pub      publisher
+	apps     knownApps
 	now      func() time.Time
 	ledger   *ledger
 	metrics  *metrics
@@ -47,6 +52,8 @@ type Service struct {
 	senders  seen
 	gate     *httpapi.Gate // requests
 	large    *httpapi.Gate // of them, those with a large body
+
+	dimensions *dimensions
 }
 
 // New returns a service. Its ledger runs once Start is called.
@@ -54,8 +61,10 @@ func New(p Params) (*Service, error) {
 	if err := p.Config.Validate(); err != nil {
 		return nil, err
 	}
+	m := newMetrics(p.Registry)
 	return &Service{
-		cfg: p.Config, settings: p.Settings, pub: p.Publisher, now: p.Now, log: p.Log, metrics: newMetrics(p.Registry),
+		cfg: p.Config, settings: p.Settings, pub: p.Publisher, apps: p.Apps, now: p.Now, log: p.Log, metrics: m,
+		dimensions: newDimensions(m.cut),
 		ledger: newLedger(p.Reports, p.Config, p.Now, p.Log),
 		gate:   httpapi.NewGate(p.Config.MaxInFlight), large: httpapi.NewGate(p.Config.MaxLarge),
 	}, nil
@@ -154,6 +163,7 @@ func takeEvents[E any, P pointer[E]](ctx context.Context, s *Service, k kindOf[E
 			*list = env.events[:0] // the first app's stay where they are: writing never overtakes reading
 		}
 		*list = append(*list, env.events[i])
+		in.places = append(in.places, place{index: i, batch: in.latest, at: len(*list) - 1})
 	}
 	return in.finish(ctx)
 }
@@ -178,7 +188,22 @@ func (in *intake) check(caller auth.Caller, e event.Event, decoded *event.FieldE
 	if err == nil {
 		err = e.Validate(in.window)
 	}
+	if err == nil {
+		err = s.knownApp(caller, *h.App)
+	}
+	if err == nil {
+		err = s.dimensions.bound(in.kind, e, in.received)
+	}
 	return err
+}
+
+// knownApp refuses what a person sends for an app that nobody has made: the list
+// of apps is for administrators to fill.
+func (s *Service) knownApp(caller auth.Caller, app string) *event.FieldError {
+	if caller.Kind != auth.KindUser || s.cfg.Keyless || s.apps == nil || app == s.cfg.DefaultApp || app == event.OwnApp || s.apps.KnowsApp(app) {
+		return nil
+	}
+	return &event.FieldError{Field: "app", Reason: "is not known here: an administrator adds apps on the page Apps, with a key"}
 }
 
 // appOf settles which app an event belongs to.
@@ -207,6 +232,8 @@ type intake struct {
 	rejected []rejection
 	refused  map[[2]string]int64 // app, field
 	dropped  int64
+	places   []place // of kept events
+	lost     notStored
 }
 
 func newIntake(s *Service, kind event.Kind, dropped int64) *intake {
@@ -261,7 +288,8 @@ func (in *intake) finish(ctx context.Context) (answer, error) {
 		}
 	}
 	in.s.metrics.accepted.WithLabelValues(string(in.kind)).Add(float64(kept))
-	return newAnswer(kept, in.rejected, in.received), nil
+	dead := in.rejections()
+	return newAnswer(kept-len(dead), append(in.rejected, dead...), in.received), nil
 }
 
 func (in *intake) countRefused() {
@@ -277,12 +305,12 @@ func (in *intake) publish(ctx context.Context) error {
 	defer func() { in.s.metrics.publish.Observe(time.Since(started).Seconds()) }()
 	if len(in.batches) == 1 {
 		for _, b := range in.batches {
-			return in.s.pub.Publish(ctx, b, correlation)
+			return in.lost.add(in.s.pub.Publish(ctx, b, correlation))
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, b := range in.batches {
-		g.Go(func() error { return in.s.pub.Publish(ctx, b, correlation) })
+		g.Go(func() error { return in.lost.add(in.s.pub.Publish(ctx, b, correlation)) })
 	}
 	return g.Wait()
 }
