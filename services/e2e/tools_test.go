@@ -114,7 +114,7 @@ func TestTools(t *testing.T) {
 		require.Zero(t, code, errs)
 		_, errs, code = tool(t, nil, "replay", "--file", file, "--to-database", a.dsn(t))
 		require.Zero(t, code, errs)
-		require.Contains(t, errs, "200 were there already")
+		require.Contains(t, errs, "200 existed already")
 		out, errs, code := tool(t, nil, "replay", "--file", file, "--to-file", "-", "--pseudonymise", "--shift-to", "now")
 		require.Zero(t, code, errs)
 		require.NotContains(t, out, "@example.com")

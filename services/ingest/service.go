@@ -33,7 +33,7 @@ type Params struct {
 	Settings  *settings.Live // nil: the Config holds
 	Publisher publisher
 	Apps      knownApps // nil: every app is known
-	Reports   reporter // where ledger reports go
+	Reports   reporter  // where ledger reports go
 	Now       func() time.Time
 	Log       *slog.Logger
 	Registry  prometheus.Registerer
@@ -65,8 +65,8 @@ func New(p Params) (*Service, error) {
 	return &Service{
 		cfg: p.Config, settings: p.Settings, pub: p.Publisher, apps: p.Apps, now: p.Now, log: p.Log, metrics: m,
 		dimensions: newDimensions(m.cut),
-		ledger: newLedger(p.Reports, p.Config, p.Now, p.Log),
-		gate:   httpapi.NewGate(p.Config.MaxInFlight), large: httpapi.NewGate(p.Config.MaxLarge),
+		ledger:     newLedger(p.Reports, p.Config, p.Now, p.Log),
+		gate:       httpapi.NewGate(p.Config.MaxInFlight), large: httpapi.NewGate(p.Config.MaxLarge),
 	}, nil
 }
 
