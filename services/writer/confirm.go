@@ -53,17 +53,13 @@ func (w *Writer) storeAll(ctx context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for w.Trouble() == nil {
-		empty, err := stream.AllStored(ctx, w.js)
-		if err != nil {
-			w.log.Warn("writer: stopping without knowing whether the log is empty", "error", err)
-			return
-		}
+		empty, err := stream.AllStored(ctx, w.js) // fails until a writer that has just started has made its consumer
 		if empty {
 			return
 		}
 		select {
 		case <-ctx.Done():
-			w.log.Warn("writer: stopping with messages left in the log; their senders had no answer")
+			w.log.Warn("writer: stopping with messages left in the log; their senders had no answer", "error", err)
 			return
 		case <-tick.C:
 		}

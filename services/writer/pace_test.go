@@ -9,6 +9,7 @@ import (
 
 	"github.com/lakepulse/lakepulse/pkg/event"
 	"github.com/lakepulse/lakepulse/pkg/event/eventtest"
+	"github.com/lakepulse/lakepulse/pkg/testkit"
 )
 
 func TestPace(t *testing.T) {
@@ -51,13 +52,19 @@ func TestPace(t *testing.T) {
 	t.Run("ends when the writer stops: what is in its hands is stored", func(t *testing.T) {
 		t.Parallel()
 		b := setup(t)
-		w, _ := start(b)
+		taken := make(chan struct{}, 10)
+		b.cfg.Workers, b.cfg.Pace, b.cfg.PaceRows = 1, time.Hour, 50
+		p := startParams{name: "paced"}
+		p.hooks.Taken = func() { taken <- struct{}{} }
+		w := b.start(p)
 		sent := []*event.Batch{one()}
 		b.publish(sent[0])
 		b.requireStored(sent...)
 		sent = append(sent, one(), one())
 		b.publish(sent[1], sent[2])
-		b.awaitDelivery()
+		for range 2 { // the first batch, then the one that waits for its time
+			testkit.Receive(t, "a worker to take a message", taken)
+		}
 		require.NoError(t, w.Stop(t.Context()))
 		stored := b.stored()
 		b.start(startParams{name: "successor"})

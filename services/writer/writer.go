@@ -36,6 +36,7 @@ type Params struct {
 // Hooks are called at the places where a crash would be most interesting. A nil
 // hook is not called.
 type Hooks struct {
+	Taken       func() // a worker has the first message of a batch
 	AfterInsert func() // rows are inserted, nothing is committed
 	AfterCommit func() // rows are committed, nothing is acknowledged
 }
@@ -233,6 +234,9 @@ func (w *Writer) worker() {
 			w.giveBack(first)
 			continue
 		default:
+		}
+		if w.hooks.Taken != nil {
+			w.hooks.Taken()
 		}
 		b := w.collect(&h, first, began.Add(w.cfg.Pace))
 		began = time.Now()
