@@ -1459,6 +1459,9 @@ type GetAggregationRunsParams struct {
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// PostAggregationRunJSONBody defines parameters for PostAggregationRun.
+type PostAggregationRunJSONBody = map[string]interface{}
+
 // GetAppsParams defines parameters for GetApps.
 type GetAppsParams struct {
 	// TimeRange A range that ends now. Not together with `start` and `end`.
@@ -1571,6 +1574,9 @@ type GetExportParams struct {
 
 	// UserID Only this user.
 	UserID *UserFilter `form:"user_id,omitempty" json:"user_id,omitempty"`
+
+	// InteractionID Only what this interaction (a click, a form) caused.
+	InteractionID *InteractionFilter `form:"interaction_id,omitempty" json:"interaction_id,omitempty"`
 }
 
 // GetFeaturesParams defines parameters for GetFeatures.
@@ -1806,6 +1812,9 @@ type PostAdminReaderJSONRequestBody = Reader
 
 // PostAdminReaderRemoveJSONRequestBody defines body for PostAdminReaderRemove for application/json ContentType.
 type PostAdminReaderRemoveJSONRequestBody = Reader
+
+// PostAggregationRunJSONRequestBody defines body for PostAggregationRun for application/json ContentType.
+type PostAggregationRunJSONRequestBody = PostAggregationRunJSONBody
 
 // PostPerformanceEventsJSONRequestBody defines body for PostPerformanceEvents for application/json ContentType.
 type PostPerformanceEventsJSONRequestBody = PerformanceBatch

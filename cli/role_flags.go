@@ -102,7 +102,7 @@ func (f *confirmFlag) apply(_ *env, cfg *services.Config) error {
 // poolFlags are for the roles that use the database.
 type poolFlags struct {
 	DatabaseURL string `name:"database" help:"Postgres connection string; without it the PG* variables are used." env:"DATABASE_URL" placeholder:"URL"`
-	MaxConns    int32  `name:"database-conns" help:"Largest number of database connections." default:"10" env:"LAKEPULSE_DATABASE_CONNS"`
+	MaxConns    int32  `name:"database-conns" help:"Largest number of database connections, shared out between writing, questions, and counts with readiness." default:"18" env:"LAKEPULSE_DATABASE_CONNS"`
 	Migrate     bool   `help:"Migrate the schema at the start." default:"true" negatable:"" env:"LAKEPULSE_MIGRATE"`
 }
 

@@ -22,30 +22,6 @@ const (
 	runsEvery     = 15 * time.Second
 )
 
-func openPool(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn) (*pgxpool.Pool, error) {
-	pool, err := postgres.Open(context.Background(), db.database(cfg))
-	if err != nil {
-		return nil, err
-	}
-	lc.Append(fx.StopHook(pool.Close))
-	return pool, nil
-}
-
-// probePool is a pool of its own for readiness and metrics: many slow questions
-// must not make the database look away.
-type probePool struct{ *pgxpool.Pool }
-
-func openProbePool(lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn) (probePool, error) {
-	own := db.database(cfg)
-	own.MaxConns = 2
-	pool, err := postgres.Open(context.Background(), own)
-	if err != nil {
-		return probePool{}, err
-	}
-	lc.Append(fx.StopHook(pool.Close))
-	return probePool{pool}, nil
-}
-
 // shapeDatabase migrates the schema, at once if the database is there and in
 // the background until it is.
 func shapeDatabase(p process, lc fx.Lifecycle, cfg Config, db embeddedDatabaseIn, pool *pgxpool.Pool, probe probePool, h *ops.Health, log *slog.Logger) {

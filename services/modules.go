@@ -41,8 +41,8 @@ var (
 	// keyLog: the connection alone, for those who only look up API keys there.
 	keyLog = fx.Module("key log", fx.Provide(connectLog))
 
-	// database: the pool, and the schema in its version.
-	database = fx.Module("database", fx.Provide(openPool, openProbePool), fx.Invoke(shapeDatabase, watchDatabaseReady))
+	// database: the pools, and the schema in its version.
+	database = fx.Module("database", fx.Provide(openPools), fx.Invoke(shapeDatabase, watchDatabaseReady))
 
 	// runs: what the database says of the aggregation, whoever does it.
 	runs = fx.Module("aggregation runs", fx.Invoke(watchRuns))

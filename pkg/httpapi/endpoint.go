@@ -35,6 +35,8 @@ type Endpoint[Req, Resp any] struct {
 	Path   string // pattern of net/http.ServeMux, without the method
 	Access Access
 	Status int // of success; 0 means 200
+	// Query are the query parameters there are; every other is refused.
+	Query []string
 	// Allow refuses callers before their body is read; nil allows all that Access allows.
 	Allow func(caller auth.Caller) error
 	// Gate bounds the requests worked on at once, and so the bodies held in memory.
@@ -58,6 +60,7 @@ type Route struct {
 	Method string
 	Path   string
 	Access Access
+	query  []string                       // the query parameters there are
 	allow  func(caller auth.Caller) error // nil: all that Access allows
 	gate   *Gate
 	large  *Gate
@@ -72,7 +75,7 @@ func (e Endpoint[Req, Resp]) Route() Route {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	return Route{Method: e.Method, Path: e.Path, Access: e.Access, allow: e.Allow, gate: e.Gate, large: e.Large, body: e.BodyTimeout,
+	return Route{Method: e.Method, Path: e.Path, Access: e.Access, query: e.Query, allow: e.Allow, gate: e.Gate, large: e.Large, body: e.BodyTimeout,
 		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller, read func()) error {
 			req, err := e.Decode(r)
 			read()
@@ -95,7 +98,8 @@ type Streamed[Req any] struct {
 	Method string
 	Path   string
 	Access Access
-	// Allow, Gate, Large and BodyTimeout are as in Endpoint.
+	// Query, Allow, Gate, Large and BodyTimeout are as in Endpoint.
+	Query       []string
 	Allow       func(caller auth.Caller) error
 	Gate, Large *Gate
 	BodyTimeout time.Duration
@@ -107,7 +111,7 @@ type Streamed[Req any] struct {
 
 // Route returns the operation as a route.
 func (s Streamed[Req]) Route() Route {
-	return Route{Method: s.Method, Path: s.Path, Access: s.Access, allow: s.Allow, gate: s.Gate, large: s.Large, body: s.BodyTimeout,
+	return Route{Method: s.Method, Path: s.Path, Access: s.Access, query: s.Query, allow: s.Allow, gate: s.Gate, large: s.Large, body: s.BodyTimeout,
 		handle: func(w http.ResponseWriter, r *http.Request, caller auth.Caller, read func()) error {
 			req, err := s.Decode(r)
 			read()
@@ -120,6 +124,9 @@ func (s Streamed[Req]) Route() Route {
 
 // NoRequest is the Decode of endpoints that take nothing.
 func NoRequest(*http.Request) (struct{}, error) { return struct{}{}, nil }
+
+// QueryParameters are the query parameters that a route knows.
+func (r Route) QueryParameters() []string { return r.query }
 
 // Statuser is implemented by responses that choose their own status.
 type Statuser interface{ HTTPStatus() int }

@@ -34,8 +34,13 @@ func NewHandler(p HandlerParams) http.Handler {
 	h := &handler{auth: p.Auth, readers: p.Readers, log: p.Log, seconds: newDurations(p.Registry)}
 	mux := http.NewServeMux()
 	methods := map[string][]string{}
+	compress := newCompressor()
 	for _, route := range p.Routes {
-		mux.Handle(route.Method+" "+route.Path, h.serve(route))
+		served := h.serve(route)
+		if route.Method == http.MethodGet { // answers to posts are short
+			served = compress(served)
+		}
+		mux.Handle(route.Method+" "+route.Path, served)
 		methods[route.Path] = append(methods[route.Path], route.Method)
 	}
 	for path, allowed := range methods {
@@ -126,6 +131,9 @@ func (h *handler) call(w http.ResponseWriter, r *http.Request, route Route) erro
 		if err := route.allow(caller); err != nil {
 			return err
 		}
+	}
+	if err := checkQuery(r, route.query); err != nil {
+		return err
 	}
 	leave, err := route.gate.Enter(r.Context(), caller)
 	if err != nil {

@@ -56,7 +56,7 @@ func TestReaders(t *testing.T) {
 			t.Parallel()
 			endpoint := func(path string, access httpapi.Access) httpapi.Route {
 				return httpapi.Endpoint[struct{}, string]{
-					Method: http.MethodGet, Path: path, Access: access, Decode: httpapi.NoRequest,
+					Method: http.MethodGet, Path: path, Access: access, Query: []string{"app"}, Decode: httpapi.NoRequest,
 					Execute: func(_ context.Context, caller auth.Caller, _ struct{}) (string, error) {
 						list := ""
 						for _, app := range caller.ReadableApps {

@@ -29,9 +29,9 @@ type Config struct {
 	Tune func(*pgxpool.Config) error
 }
 
-// DefaultConfig returns a pool of ten connections to the PG* variables' database.
+// DefaultConfig returns eighteen connections to the PG* variables' database.
 func DefaultConfig() Config {
-	return Config{MaxConns: 10, ApplicationName: "lakepulse"}
+	return Config{MaxConns: 18, ApplicationName: "lakepulse"}
 }
 
 // Validate returns every rule the configuration breaks.

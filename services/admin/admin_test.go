@@ -175,12 +175,22 @@ func TestRefusedChanges(t *testing.T) {
 		"a reader of an unknown app":     {"/apps/other/readers", `{"type":"user","name":"r"}`, 404},
 		"a reader who is none":           {"/apps/shop/readers/remove", `{"type":"user","name":"r"}`, 404},
 		"a key that is none":             {"/keys/aaaaaaaaaaaa/revoke", ``, 404},
+		"a member where none is taken":   {"/keys/aaaaaaaaaaaa/revoke", `{"note":"x"}`, 400},
+		"no body where one is needed":    {"/apps", ``, 400},
+		"a parameter where none is":      {"/apps?app=shop", `{"app":"a"}`, 400},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			b.call("POST", "/api/v1/admin"+c.path, c.body, c.status, nil)
 		})
 	}
+	t.Run("the member that was meant is named", func(t *testing.T) {
+		var refused struct {
+			Details map[string]string `json:"details"`
+		}
+		b.call("POST", "/api/v1/admin/apps", `{"ap":"a"}`, 400, &refused)
+		require.Equal(t, map[string]string{"field": "ap", "rule": "unknown_member", "nearest": "app"}, refused.Details)
+	})
 	t.Run("everybody but an administrator", func(t *testing.T) {
 		for _, caller := range []auth.Caller{{Kind: auth.KindUser, UserID: "bob"}, {Kind: auth.KindApp, App: "shop"}, {Kind: auth.KindService, UserID: "p"}} {
 			b.caller = caller

@@ -58,7 +58,7 @@ func reader(r api.Reader) apps.Reader {
 	return apps.Reader{Type: apps.ReaderType(r.Type), Name: r.Name}
 }
 
-// none is the body of requests without one.
+// none is the body of requests without one: its members are refused.
 type none struct{}
 
 // request is what every change may be told.
@@ -103,9 +103,6 @@ func (s *Service) createKey() httpapi.Route {
 
 func decode[Body any](r *http.Request) (request[Body], error) {
 	req := request[Body]{app: r.PathValue("app"), id: r.PathValue("id")}
-	if _, empty := any(req.body).(none); empty {
-		return req, nil
-	}
 	var err error
 	req.body, err = httpapi.DecodeJSON[Body](r)
 	return req, err

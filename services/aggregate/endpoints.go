@@ -33,11 +33,11 @@ func (s *Service) Routes() []httpapi.Route {
 	return []httpapi.Route{
 		httpapi.Endpoint[struct{}, api.AggregationRun]{
 			Method: http.MethodPost, Path: runsPath, Access: httpapi.Operator, Status: http.StatusAccepted,
-			Decode: httpapi.NoRequest, Execute: s.post,
+			Decode: httpapi.DecodeJSON[struct{}], Execute: s.post,
 			Location: func(run api.AggregationRun) string { return runsPath + "/" + run.ID.String() },
 		}.Route(),
 		httpapi.Endpoint[int, api.AggregationRunList]{
-			Method: http.MethodGet, Path: runsPath, Access: httpapi.Operator, Decode: decodeLimit, Execute: s.list,
+			Method: http.MethodGet, Path: runsPath, Access: httpapi.Operator, Query: []string{"limit"}, Decode: decodeLimit, Execute: s.list,
 		}.Route(),
 		httpapi.Endpoint[uuid.UUID, api.AggregationRun]{
 			Method: http.MethodGet, Path: runsPath + "/{id}", Access: httpapi.Operator, Decode: decodeID, Execute: s.get,
@@ -84,11 +84,10 @@ func unavailable(err error) error {
 
 func decodeLimit(r *http.Request) (int, error) {
 	const least, most, usual = 1, 1000, 50
-	text := r.URL.Query().Get("limit")
-	if text == "" {
+	if !r.URL.Query().Has("limit") {
 		return usual, nil
 	}
-	n, err := strconv.Atoi(text)
+	n, err := strconv.Atoi(r.URL.Query().Get("limit"))
 	if err != nil || n < least || n > most {
 		return 0, fault.New(fault.Invalid, "limit: must be a whole number from %d to %d", least, most).With("field", "limit")
 	}

@@ -16,6 +16,7 @@ import (
 func (s *Service) apps() httpapi.Route {
 	return httpapi.Endpoint[history.Range, *api.AppList]{
 		Method: http.MethodGet, Path: "/api/v1/apps", Access: httpapi.AnyReader,
+		Query: rangeParameters,
 		Decode: func(r *http.Request) (history.Range, error) {
 			p, rng := s.open(r)
 			return rng, p.err

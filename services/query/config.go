@@ -15,6 +15,7 @@ type Config struct {
 	RawRetention       time.Duration  // raw rows live this long
 	AggregateRetention time.Duration  // aggregates live this long; nothing older may be asked for
 	Timeout            time.Duration  // a question takes no longer
+	InFlight           int            // questions worked on at once; 0: as many as the pool has connections
 	AuthMode           api.MeAuthMode // how callers are known, for /api/v1/me
 	Version            string         // the running build, for /api/v1/me; "" is not shown
 	WarnRows           int64          // rows of a table that are a warning

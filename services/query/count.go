@@ -23,6 +23,7 @@ type countRequest struct {
 func (s *Service) usageCount() httpapi.Route {
 	return httpapi.Endpoint[countRequest, *api.UsageCount]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/usage/count", Access: httpapi.Authenticated,
+		Query: with("user_id", "session_id"),
 		Decode: func(r *http.Request) (countRequest, error) {
 			p, rng := s.open(r)
 			return countRequest{rng: rng, user: p.text("user_id", 255), session: p.text("session_id", 255)}, p.err
@@ -46,7 +47,7 @@ func (s *Service) getUsageCount(ctx context.Context, caller auth.Caller, req cou
 		user, app = req.user, caller.App
 	}
 	resp := &api.UsageCount{TimeRange: req.rng.Name, StartTime: req.rng.Start, EndTime: req.rng.End}
-	err := s.store.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.counts.Read(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		v, err := history.Open(ctx, tx, history.Question{Range: req.rng, Now: s.now()})
 		if err != nil {
 			return err

@@ -18,11 +18,12 @@ import (
 func (s *Service) endpointDetail() httpapi.Route {
 	return httpapi.Endpoint[seriesRequest, *api.EndpointDetail]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/endpoint", Access: httpapi.Reader,
+		Query: with("endpoint", "method", "app", "include_anonymous", "exact", "interval", "time_zone"),
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
 			req := seriesRequest{rng: rng, exact: p.boolean("exact"), SeriesQuestion: history.SeriesQuestion{
 				Metric: api.MetricTypePerformance, Anonymous: p.boolean("include_anonymous"),
-				Filter: snapshot.Filter{App: p.app(), Endpoint: p.required("endpoint", 500), Method: p.required("method", 32)}}}
+				Filter: snapshot.Filter{App: p.app(), Endpoint: p.required("endpoint", 500), Method: p.required("method", 16)}}}
 			req.interval, req.zone = p.interval(rng)
 			return req, p.err
 		},

@@ -18,6 +18,7 @@ import (
 func (s *Service) eventDetail() httpapi.Route {
 	return httpapi.Endpoint[seriesRequest, *api.EventDetail]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/event", Access: httpapi.Reader,
+		Query: with("event_type", "app", "exact", "interval", "time_zone"),
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
 			req := seriesRequest{rng: rng, exact: p.boolean("exact"), SeriesQuestion: history.SeriesQuestion{

@@ -11,6 +11,7 @@ import (
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/pkg/auth"
 	"github.com/lakepulse/lakepulse/pkg/event"
+	"github.com/lakepulse/lakepulse/pkg/fault"
 	"github.com/lakepulse/lakepulse/pkg/httpapi"
 	"github.com/lakepulse/lakepulse/services/query/history"
 	"github.com/lakepulse/lakepulse/services/query/records"
@@ -25,34 +26,54 @@ type exportRequest struct {
 	format api.ExportFormat
 }
 
-// exportFilters read the parameters that narrow an export, by kind.
-var exportFilters = map[event.Kind]func(*params) records.ExportFilter{
-	event.KindPerformance: func(p *params) records.ExportFilter { return records.FilterRequests(p.detailedRequestFilter()) },
-	event.KindUsage:       func(p *params) records.ExportFilter { return records.FilterEvents(p.eventFilter()) },
+// exportFilter is the filter of one kind of event.
+type exportFilter struct {
+	only []string // parameters that no other kind has
+	read func(*params) records.ExportFilter
+}
+
+var exportFilters = map[event.Kind]exportFilter{
+	event.KindPerformance: {only: []string{"endpoint", "method", "status_class", "error_type"},
+		read: func(p *params) records.ExportFilter { return records.FilterRequests(p.detailedRequestFilter()) }},
+	event.KindUsage: {only: []string{"event_type"},
+		read: func(p *params) records.ExportFilter {
+			return records.FilterEvents(p.eventFilter(), p.text("user_id", 255), p.text("interaction_id", 255))
+		}},
 }
 
 func (s *Service) export() httpapi.Route {
 	return httpapi.Streamed[exportRequest]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/export", Access: httpapi.Reader,
-		Decode: func(r *http.Request) (exportRequest, error) {
-			p, rng := s.open(r)
-			p.required("kind", 20)
-			req := exportRequest{format: choice(p, "format", api.ExportNDJSON, api.ExportNDJSON, api.ExportCSV),
-				ExportQuestion: records.ExportQuestion{Range: rng, Kind: choice(p, "kind", "", event.Kinds()...),
-					User: p.text("user_id", 255)}}
-			if conditions := exportFilters[req.Kind]; conditions != nil {
-				req.Filter = conditions(p)
-			}
-			return req, p.err
-		},
-		Write: s.writeExport,
+		Query:  with("kind", "format", "app", "endpoint", "method", "status_class", "error_type", "event_type", "user_id", "interaction_id"),
+		Decode: s.decodeExport,
+		Write:  s.writeExport,
 	}.Route()
 }
 
-// writeExport streams the rows page by page, oldest first. Each page is read in
-// a snapshot of its own: one for all of it would keep the database from cleaning
-// up for as long as a slow client cares to read. So that no row is missing all
-// the same, the export breaks off should the purge line pass the place it is at.
+// decodeExport refuses filters that the kind does not have: ignoring them would
+// export more than was asked for.
+func (s *Service) decodeExport(r *http.Request) (exportRequest, error) {
+	p, rng := s.open(r)
+	p.required("kind", 20)
+	req := exportRequest{format: choice(p, "format", api.ExportNDJSON, api.ExportNDJSON, api.ExportCSV),
+		ExportQuestion: records.ExportQuestion{Range: rng, Kind: choice(p, "kind", "", event.Kinds()...)}}
+	for _, kind := range event.Kinds() {
+		for _, name := range exportFilters[kind].only {
+			if kind != req.Kind && p.given(name) {
+				p.fail(fault.Refuse(name, "other_kind", "%s is no filter of rows of kind %s", name, req.Kind))
+			}
+		}
+	}
+	if filter, known := exportFilters[req.Kind]; known {
+		req.Filter = filter.read(p)
+	}
+	return req, p.err
+}
+
+// writeExport streams the rows page by page, oldest first. Each page is read in a
+// snapshot of its own, because one snapshot for all would keep Postgres from
+// vacuuming for as long as a slow client reads. If rows are purged that were not
+// yet written, the export fails instead of leaving them out.
 func (s *Service) writeExport(w http.ResponseWriter, r *http.Request, _ auth.Caller, req exportRequest) error {
 	at := records.StartExport(req.ExportQuestion)
 	out := newExportWriter(w, req)

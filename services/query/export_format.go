@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/lakepulse/lakepulse/api"
 	"github.com/lakepulse/lakepulse/services/query/records"
@@ -36,12 +37,31 @@ func (e *exportWriter) begin() {
 	header := e.w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="lakepulse-%s-%s-%s.%s"`, e.req.Kind,
-		e.req.Range.Start.Format(stamp), e.req.Range.End.Format(stamp), extension))
+	header.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="lakepulse-%s-%s-%s-%s.%s"`, e.req.Kind,
+		fileName(e.req.App()), e.req.Range.Start.Format(stamp), e.req.Range.End.Format(stamp), extension))
 	e.w.WriteHeader(http.StatusOK)
 	if e.req.format == api.ExportCSV {
+		e.buffer.WriteString(byteOrderMark)
 		e.line(records.Of(e.req.Kind).Head)
 	}
+}
+
+// byteOrderMark tells Excel that a file is UTF-8; it takes the letters for those
+// of the system's code page otherwise.
+const byteOrderMark = "\ufeff"
+
+// fileName is an app as part of a file name: letters that a header or a file
+// system could misread become "_".
+func fileName(app string) string {
+	if app == "" {
+		return "all-apps"
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("._-", r) || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' {
+			return r
+		}
+		return '_'
+	}, app)
 }
 
 // write sends a page.

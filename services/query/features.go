@@ -23,6 +23,7 @@ type featuresRequest struct {
 func (s *Service) features() httpapi.Route {
 	return httpapi.Endpoint[featuresRequest, *api.FeatureList]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/features", Access: httpapi.Reader,
+		Query: with("app", "limit"),
 		Decode: func(r *http.Request) (featuresRequest, error) {
 			p, rng := s.open(r)
 			return featuresRequest{rng: rng, filter: snapshot.Filter{App: p.app()}, limit: p.limit(100)}, p.err

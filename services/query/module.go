@@ -11,8 +11,8 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/settings"
 )
 
-// Module offers the admin API's routes. It needs a Config, the pool, a logger
-// and a clock.
+// Module offers the routes of the admin API. It needs a Config, a pool for the
+// questions of administrators and a small one for counts, a logger and a clock.
 var Module = fx.Module("query", fx.Provide(provide))
 
 type moduleIn struct {
@@ -20,7 +20,8 @@ type moduleIn struct {
 
 	Config   Config
 	Settings *settings.Live
-	Pool     *pgxpool.Pool
+	Pool     *pgxpool.Pool `name:"questions"`
+	Counts   *pgxpool.Pool `name:"small"`
 	Log      *slog.Logger
 	Clock    func() time.Time
 
@@ -35,7 +36,7 @@ type moduleOut struct {
 }
 
 func provide(in moduleIn) (moduleOut, error) {
-	s, err := New(Params{Pool: in.Pool, Log: in.Log, Clock: in.Clock, Config: in.Config, Readers: in.Readers, Settings: in.Settings})
+	s, err := New(Params{Pool: in.Pool, Counts: in.Counts, Log: in.Log, Clock: in.Clock, Config: in.Config, Readers: in.Readers, Settings: in.Settings})
 	if err != nil {
 		return moduleOut{}, err
 	}

@@ -17,8 +17,14 @@ import (
 	"github.com/lakepulse/lakepulse/services/query/snapshot"
 )
 
-// params reads query parameters. The first rule that is broken stays in err and
-// everything after it reads as absent, so that a Decode checks once.
+// rangeParameters are the parameters that give the range of a read.
+var rangeParameters = []string{"time_range", "start", "end"}
+
+// with returns the parameters of a read that has a range and others.
+func with(names ...string) []string { return slices.Concat(rangeParameters, names) }
+
+// params reads query parameters. The first error stays in err, and every later
+// parameter then reads as absent, so that a Decode checks once.
 type params struct {
 	q   url.Values
 	err error
@@ -161,7 +167,7 @@ func (p *params) app() string { return p.text("app", 100) }
 
 // requestFilter reads the parameters that narrow requests.
 func (p *params) requestFilter() snapshot.Filter {
-	return snapshot.Filter{App: p.app(), Endpoint: p.text("endpoint", 500), Method: p.text("method", 32)}
+	return snapshot.Filter{App: p.app(), Endpoint: p.text("endpoint", 500), Method: p.text("method", 16)}
 }
 
 // eventFilter reads the parameters that narrow usage events.

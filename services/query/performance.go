@@ -28,6 +28,7 @@ type performanceRequest struct {
 func (s *Service) performance() httpapi.Route {
 	return httpapi.Endpoint[performanceRequest, *api.Performance]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/performance", Access: httpapi.Reader,
+		Query: with("app", "endpoint", "method", "include_anonymous", "exact", "compare"),
 		Decode: func(r *http.Request) (performanceRequest, error) {
 			p, rng := s.open(r)
 			return performanceRequest{rng: rng, filter: p.requestFilter(), anonymous: p.boolean("include_anonymous"),

@@ -32,6 +32,7 @@ func (s *Service) getPipeline(ctx context.Context, _ auth.Caller, _ struct{}) (r
 func (s *Service) deadLetters() httpapi.Route {
 	return httpapi.Endpoint[int, *api.DeadLetterList]{
 		Method: http.MethodGet, Path: "/api/v1/pipeline/dead", Access: httpapi.Admin,
+		Query: []string{"limit"},
 		Decode: func(r *http.Request) (int, error) {
 			p := &params{q: r.URL.Query()}
 			return p.limit(100), p.err

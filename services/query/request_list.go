@@ -34,6 +34,7 @@ type requestsRequest struct {
 func (s *Service) requests() httpapi.Route {
 	return httpapi.Endpoint[requestsRequest, *api.RequestList]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/requests", Access: httpapi.Reader,
+		Query: with("app", "endpoint", "method", "status_class", "error_type", "user_id", "interaction_id", "order", "limit"),
 		Decode: func(r *http.Request) (requestsRequest, error) {
 			p, rng := s.open(r)
 			return requestsRequest{rng: rng, filter: p.detailedRequestFilter(), limit: p.limit(100),

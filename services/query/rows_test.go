@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -168,7 +169,7 @@ func TestExport(t *testing.T) {
 		rec := b.get(path, "kind", "performance")
 		require.Equal(t, http.StatusOK, rec.Code)
 		require.Equal(t, "application/x-ndjson", rec.Header().Get("Content-Type"))
-		require.Contains(t, rec.Header().Get("Content-Disposition"), `filename="lakepulse-performance-20260317T140730Z-20260318T140730Z.ndjson"`)
+		require.Contains(t, rec.Header().Get("Content-Disposition"), `filename="lakepulse-performance-all-apps-20260317T140730Z-20260318T140730Z.ndjson"`)
 		seen, last := map[string]bool{}, time.Time{}
 		for lines := bufio.NewScanner(rec.Body); lines.Scan(); {
 			var r api.RequestRecord
@@ -180,7 +181,9 @@ func TestExport(t *testing.T) {
 		require.Len(t, seen, rows)
 	})
 	t.Run("CSV has the same with a head", func(t *testing.T) {
-		lines, err := csv.NewReader(b.get(path, "kind", "performance", "format", "csv").Body).ReadAll()
+		body := b.get(path, "kind", "performance", "format", "csv").Body
+		require.Equal(t, "\ufeff", string(body.Next(len("\ufeff"))), "Excel reads a file without the mark in the system's code page")
+		lines, err := csv.NewReader(body).ReadAll()
 		require.NoError(t, err)
 		require.Len(t, lines, rows+1)
 		require.Equal(t, records.Of(event.KindPerformance).Head, lines[0])
@@ -198,6 +201,24 @@ func TestExport(t *testing.T) {
 		require.Equal(t, 1, strings.Count(b.get(path, "kind", "usage", "user_id", "bob").Body.String(), "\n"))
 		require.Empty(t, b.get(path, "kind", "performance", "status_class", "5xx").Body.String())
 	})
+	t.Run("the file is named after what is in it", func(t *testing.T) {
+		rec := b.get(path, "kind", "usage", "app", "shop", "format", "csv")
+		require.Contains(t, rec.Header().Get("Content-Disposition"), `filename="lakepulse-usage-shop-20260317T140730Z-20260318T140730Z.csv"`)
+		b.events(event.Usage{Timestamp: before(time.Hour), App: "a \"b\"/ü"})
+		rec = b.get(path, "kind", "usage", "app", "a \"b\"/ü")
+		require.Contains(t, rec.Header().Get("Content-Disposition"), `filename="lakepulse-usage-a__b___-`)
+	})
+	t.Run("a filter of the other kind is refused", func(t *testing.T) {
+		for _, name := range exportFilters[event.KindPerformance].only {
+			value := "x"
+			if name == "status_class" {
+				value = "5xx"
+			}
+			got := b.refused(http.StatusBadRequest, path, "kind", "usage", name, value)
+			require.Contains(t, got["message"], name+" is no filter of rows of kind usage")
+		}
+		b.refused(http.StatusBadRequest, path, "kind", "performance", "event_type", "page_view")
+	})
 	t.Run("the kind is needed", func(*testing.T) {
 		b.refused(http.StatusBadRequest, path)
 		b.refused(http.StatusBadRequest, path, "kind", "performance", "format", "xlsx")
@@ -206,6 +227,42 @@ func TestExport(t *testing.T) {
 		b.exec(`UPDATE purge_line SET purged_before = $1`, before(17*time.Hour+30*time.Minute))
 		require.Equal(t, rows-3000, strings.Count(b.get(path, "kind", "performance").Body.String(), "\n"))
 	})
+}
+
+// An export has the rows of the list with the same filters, whatever they are.
+func TestExportHasWhatTheListHas(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for i := range 60 {
+		b.requests(event.Performance{Timestamp: before(time.Duration(i) * time.Minute), App: []string{"shop", "desk", event.OwnApp}[i%3], Endpoint: fmt.Sprint("/e", i%4),
+			Method: []string{"GET", "POST"}[i%2], StatusCode: []int{200, 302, 404, 503}[i%4], ErrorType: []string{"", "", "Missing", "Boom"}[i%4],
+			UserID: fmt.Sprint("u", i%5), InteractionID: fmt.Sprint("click", i%6)})
+		b.events(event.Usage{Timestamp: before(time.Duration(i) * time.Minute), App: []string{"shop", "desk", event.OwnApp}[i%3], UserID: fmt.Sprint("u", i%5),
+			InteractionID: fmt.Sprint("click", i%6)})
+	}
+	ids := func(r *httptest.ResponseRecorder) (list []string) {
+		for lines := bufio.NewScanner(r.Body); lines.Scan(); {
+			var row api.RequestRecord
+			require.NoError(t, json.Unmarshal(lines.Bytes(), &row))
+			list = append(list, row.ID.String())
+		}
+		return list
+	}
+	for _, q := range [][]string{nil, {"app", "shop"}, {"app", event.OwnApp}, {"endpoint", "/e1"}, {"method", "POST"}, {"status_class", "error"},
+		{"status_class", "3xx"}, {"error_type", "Boom"}, {"user_id", "u3"}, {"interaction_id", "click4"},
+		{"app", "desk", "interaction_id", "click4", "user_id", "u0"}, {"user_id", "nobody"}} {
+		list := ask[api.RequestList](b, "/api/v1/metrics/requests", append(q, "limit", "1000")...)
+		var want []string
+		for _, r := range list.Requests {
+			want = append(want, r.ID.String())
+		}
+		require.ElementsMatch(t, want, ids(b.get("/api/v1/metrics/export", append(q, "kind", "performance")...)), "%v", q)
+		csvRows := strings.Count(b.get("/api/v1/metrics/export", append(q, "kind", "performance", "format", "csv")...).Body.String(), "\n")
+		require.Equal(t, len(want)+1, csvRows, "%v", q)
+	}
+	for filter, n := range map[[2]string]int{{"user_id", "u3"}: 8, {"interaction_id", "click4"}: 10, {"interaction_id", "click2"}: 0, {"app", "desk"}: 20} {
+		require.Len(t, ids(b.get("/api/v1/metrics/export", "kind", "usage", filter[0], filter[1])), n, "%v", filter)
+	}
 }
 
 func rfc(t time.Time) string { return t.Format(time.RFC3339Nano) }

@@ -18,7 +18,10 @@ import (
 
 // Params are what the service is made of.
 type Params struct {
-	Pool   *pgxpool.Pool
+	Pool *pgxpool.Pool
+	// Counts is the pool of usage/count, so that people's browsers never wait for
+	// the questions of administrators; nil is Pool.
+	Counts *pgxpool.Pool
 	Log    *slog.Logger
 	Clock  func() time.Time
 	Config Config
@@ -32,6 +35,7 @@ type Params struct {
 // instances may run.
 type Service struct {
 	store    *snapshot.Store
+	counts   *snapshot.Store
 	log      *slog.Logger
 	clock    func() time.Time
 	config   Config
@@ -44,8 +48,14 @@ func New(p Params) (*Service, error) {
 	if err := p.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
+	if p.Counts == nil {
+		p.Counts = p.Pool
+	}
+	// One connection of the small pool is left to those who ask whether the database is there.
+	counts := max(1, int(p.Counts.Config().MaxConns)-1)
 	return &Service{
-		store:    snapshot.New(p.Pool, p.Config.Timeout),
+		store:    snapshot.New(p.Pool, p.Config.Timeout, p.Config.InFlight),
+		counts:   snapshot.New(p.Counts, p.Config.Timeout, counts),
 		log:      p.Log.With("component", "query"),
 		clock:    p.Clock,
 		config:   p.Config,

@@ -146,7 +146,7 @@ func TestCallerWhoLeaves(t *testing.T) {
 func TestSnapshotSettings(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	s := snapshot.New(b.pool, time.Second)
+	s := snapshot.New(b.pool, time.Second, 0)
 	read := func(tx pgx.Tx) (timeout, isolation, mode string) {
 		require.NoError(t, tx.QueryRow(t.Context(), `SELECT current_setting('statement_timeout'), current_setting('transaction_isolation'),
 			current_setting('transaction_read_only')`).Scan(&timeout, &isolation, &mode))

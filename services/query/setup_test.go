@@ -33,6 +33,8 @@ type bundle struct {
 	clock   *testkit.Clock
 	caller  auth.Caller
 	handler http.Handler
+	service *Service
+	small   *pgxpool.Pool // of counts
 }
 
 type option func(*Config)
@@ -49,14 +51,19 @@ func setupOn(t *testing.T, dsn string, options ...option) *bundle {
 	pool, err := postgres.Open(t.Context(), cfg)
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	b := &bundle{t: t, pool: pool, clock: testkit.NewClock(moment),
+	cfg.MaxConns = 3
+	small, err := postgres.Open(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(small.Close)
+	b := &bundle{t: t, pool: pool, small: small, clock: testkit.NewClock(moment),
 		caller: auth.Caller{Kind: auth.KindUser, UserID: "admin@example.com", Admin: true}}
 	config := DefaultConfig()
 	for _, o := range options {
 		o(&config)
 	}
-	s, err := New(Params{Pool: pool, Log: testkit.Logger(t), Clock: b.clock.Now, Config: config})
+	s, err := New(Params{Pool: pool, Counts: small, Log: testkit.Logger(t), Clock: b.clock.Now, Config: config})
 	require.NoError(t, err)
+	b.service = s
 	b.handler = apitest.Handler(t, httpapi.NewHandler(httpapi.HandlerParams{
 		Routes: s.Routes(), Auth: b, Log: testkit.Logger(t),
 	}))

@@ -25,6 +25,7 @@ type seriesRequest struct {
 func (s *Service) timeSeries() httpapi.Route {
 	return httpapi.Endpoint[seriesRequest, *api.TimeSeries]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/time-series", Access: httpapi.Reader,
+		Query: with("metric_type", "app", "endpoint", "method", "event_type", "include_anonymous", "exact", "interval", "time_zone"),
 		Decode: func(r *http.Request) (seriesRequest, error) {
 			p, rng := s.open(r)
 			p.required("metric_type", 20)

@@ -30,6 +30,7 @@ type usageRequest struct {
 func (s *Service) usage() httpapi.Route {
 	return httpapi.Endpoint[usageRequest, *api.Usage]{
 		Method: http.MethodGet, Path: "/api/v1/metrics/usage", Access: httpapi.Reader,
+		Query: with("app", "event_type", "include_anonymous", "exact", "compare", "users", "interval", "time_zone"),
 		Decode: func(r *http.Request) (usageRequest, error) {
 			p, rng := s.open(r)
 			req := usageRequest{rng: rng, filter: p.eventFilter(), anonymous: p.boolean("include_anonymous"),

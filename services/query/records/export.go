@@ -27,7 +27,6 @@ type ExportQuestion struct {
 	Kind  event.Kind
 	// Filter narrows the rows; the zero filter leaves all.
 	Filter ExportFilter
-	User   string
 }
 
 // App is the app of the question's filter, "" for all.
@@ -39,9 +38,12 @@ type ExportFilter struct {
 	match func(*snapshot.Statement)
 }
 
-// FilterEvents returns the filter of an export of usage events.
-func FilterEvents(f snapshot.Filter) ExportFilter {
-	return ExportFilter{app: f.App, match: func(st *snapshot.Statement) { st.MatchEvents(f) }}
+// FilterEvents returns the filter of an export of usage events. user and
+// interaction narrow it further, "" is all.
+func FilterEvents(f snapshot.Filter, user, interaction string) ExportFilter {
+	return ExportFilter{app: f.App, match: func(st *snapshot.Statement) {
+		st.MatchEvents(f).Equal("user_id", user).Equal("interaction_id", interaction)
+	}}
 }
 
 // FilterRequests returns the filter of an export of requests.
@@ -104,7 +106,6 @@ func readPage(ctx context.Context, tx pgx.Tx, q ExportQuestion, at Cursor, to ti
 	if q.Filter.match != nil {
 		q.Filter.match(&st)
 	}
-	st.Equal("user_id", q.User)
 	st.Add(` ORDER BY "timestamp", id LIMIT ?`, ExportPageRows)
 	page := make([]Record, 0, ExportPageRows)
 	err := snapshot.Collect(ctx, tx, &st, "export", func(rows pgx.Rows) error {

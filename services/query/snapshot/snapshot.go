@@ -14,30 +14,45 @@ import (
 	"github.com/lakepulse/lakepulse/pkg/postgres"
 )
 
-// messageUnavailable is what callers are told when the database is away or too slow.
+// messageUnavailable is the message of a 503 where the database is away or too slow.
 const messageUnavailable = "Data temporarily unavailable"
 
-// retryAfter spares a database that has just been too slow for somebody.
+// retryAfter is the pause that callers are asked for after a 503.
 const retryAfter = 5 * time.Second
 
-// Store opens the snapshots every answer is read from.
+// patience is how long a read waits for its turn before it is refused.
+const patience = 3 * time.Second
+
+// Store opens snapshots.
 type Store struct {
 	pool    *pgxpool.Pool
 	timeout time.Duration
+	slots   chan struct{}
 }
 
-// New returns a store whose snapshots end after the timeout.
-func New(pool *pgxpool.Pool, timeout time.Duration) *Store {
-	return &Store{pool: pool, timeout: timeout}
+// New returns a store whose snapshots end after the timeout and of which no more
+// than inFlight are open at once. inFlight below 1 is as many as the pool has
+// connections. Reads beyond it wait a few seconds for their turn and are then
+// refused: a queue without an end would only turn into timeouts.
+func New(pool *pgxpool.Pool, timeout time.Duration, inFlight int) *Store {
+	if inFlight < 1 {
+		inFlight = int(pool.Config().MaxConns)
+	}
+	return &Store{pool: pool, timeout: timeout, slots: make(chan struct{}, inFlight)}
 }
 
-// Read runs f on one moment of the database, for no longer than the timeout.
-// What f returns passes through if it is a *fault.Error; any other failure is
-// the database's and becomes the 503 of the contract.
+// Read runs f on one moment of the database, for no longer than the timeout. A
+// *fault.Error of f is returned as it is; every other failure is a failure of the
+// database and becomes a 503.
 func (s *Store) Read(ctx context.Context, f func(context.Context, pgx.Tx) error) error {
+	leave, err := s.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	bounded, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	err := postgres.Snapshot(bounded, s.pool, func(tx pgx.Tx) error {
+	err = postgres.Snapshot(bounded, s.pool, func(tx pgx.Tx) error {
 		if err := setLimits(bounded, tx, s.timeout); err != nil {
 			return err
 		}
@@ -46,10 +61,24 @@ func (s *Store) Read(ctx context.Context, f func(context.Context, pgx.Tx) error)
 	return unavailable(ctx, err)
 }
 
-// setLimits sets what holds for this transaction alone. Postgres stops by itself
-// too: when a connection is given up the statement would otherwise run on.
-// Plans are made for the values at hand, because the range decides which
-// partitions are read. Compiling (jit) costs more than these statements take.
+// enter waits for a slot and returns the function that frees it.
+func (s *Store) enter(ctx context.Context) (leave func(), err error) {
+	turn := time.NewTimer(min(patience, s.timeout))
+	defer turn.Stop()
+	select {
+	case s.slots <- struct{}{}:
+		return func() { <-s.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-turn.C:
+		return nil, fault.New(fault.Unavailable, messageUnavailable+": too many questions at once").After(retryAfter)
+	}
+}
+
+// setLimits sets parameters of this transaction alone. statement_timeout ends a
+// statement whose connection was given up. Plans are made for the values at hand,
+// because the range decides which partitions are read. JIT is off: compiling takes
+// longer than these statements run.
 func setLimits(ctx context.Context, tx pgx.Tx, timeout time.Duration) error {
 	_, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true), set_config('plan_cache_mode', 'force_custom_plan', true),
 		set_config('jit', 'off', true), set_config('work_mem', '32MB', true)`,
@@ -60,14 +89,14 @@ func setLimits(ctx context.Context, tx pgx.Tx, timeout time.Duration) error {
 	return nil
 }
 
-// unavailable turns a failure of the database into what the caller is told.
+// unavailable turns a failure of the database into a 503.
 func unavailable(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case ctx.Err() != nil: // the caller left: nobody's fault
+	case ctx.Err() != nil: // the caller left
 		return errors.Join(ctx.Err(), err)
-	case postgres.Classify(err) == postgres.Content: // values that got past our checks: our mistake
+	case postgres.Classify(err) == postgres.Content: // a value that our checks should have refused: an internal error
 		return err
 	}
 	if _, ok := errors.AsType[*fault.Error](err); ok {
@@ -76,7 +105,7 @@ func unavailable(ctx context.Context, err error) error {
 	return fault.Wrap(err, fault.Unavailable, messageUnavailable).After(retryAfter)
 }
 
-// Collect runs a statement and scans its rows one after the other.
+// Collect runs a statement and scans each of its rows. what names the work in errors.
 func Collect(ctx context.Context, tx pgx.Tx, st *Statement, what string, scan func(pgx.Rows) error) error {
 	rows, err := tx.Query(ctx, st.String(), st.args...)
 	if err != nil {

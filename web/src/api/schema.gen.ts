@@ -346,7 +346,8 @@ export interface paths {
         /**
          * Raw rows, streamed
          * @description Oldest first, as they are stored, inside the raw window. The stream ends early only by breaking the
-         *     connection; a body that ends regularly is complete.
+         *     connection; a body that ends regularly is complete. Every filter of the lists of requests and events applies; one
+         *     that the kind does not have is refused (400). The file name holds kind, app and range.
          */
         readonly get: operations["getExport"];
         readonly put?: never;
@@ -2119,6 +2120,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Me"];
                 };
             };
+            readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 503: components["responses"]["Unavailable"];
         };
@@ -2564,6 +2566,8 @@ export interface operations {
                 readonly event_type?: components["parameters"]["EventTypeFilter"];
                 /** @description Only this user. */
                 readonly user_id?: components["parameters"]["UserFilter"];
+                /** @description Only what this interaction (a click, a form) caused. */
+                readonly interaction_id?: components["parameters"]["InteractionFilter"];
             };
             readonly header?: never;
             readonly path?: never;
@@ -2645,6 +2649,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Pipeline"];
                 };
             };
+            readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
             readonly 503: components["responses"]["Unavailable"];
@@ -2740,7 +2745,12 @@ export interface operations {
             readonly path?: never;
             readonly cookie?: never;
         };
-        readonly requestBody?: never;
+        /** @description Nothing, or an empty object; members are refused. */
+        readonly requestBody?: {
+            readonly content: {
+                readonly "application/json": Record<string, never>;
+            };
+        };
         readonly responses: {
             /** @description The run waits or works; ask for it by its id. */
             readonly 202: {
@@ -2753,6 +2763,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["AggregationRun"];
                 };
             };
+            readonly 400: components["responses"]["BadRequest"];
             readonly 401: components["responses"]["Unauthorized"];
             readonly 403: components["responses"]["Forbidden"];
             readonly 503: components["responses"]["Unavailable"];
