@@ -7,7 +7,7 @@ const pageName = () => `/${parseView(window.location.search).page}`;
 
 /** The dashboard is an app like any other: its own page views and clicks are the first an installation shows. */
 export function measureItself(): void {
-  init({ app: "lakepulse", before: (event) => ({ ...event, page_name: pageName() }) });
+  init({ app: "lakepulse", link: "/api/", before: (event) => ({ ...event, page_name: pageName() }) });
 }
 
 let seen = pageName();

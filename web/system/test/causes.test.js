@@ -16,7 +16,7 @@ const APP = "causes";
 // is in truth; the middleware keeps it beside the interaction id that is to be judged.
 const PAGE = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><body>
   <style>body { margin: 0; width: ${COLUMNS * SIZE}px; font-size: 0 } button { width: ${SIZE}px; height: ${SIZE}px; padding: 0; border: 0 }</style>
-  <script src="/tracker.js" data-interval="500"></script>
+  <script src="/tracker.js" data-interval="500" data-link="/api/"></script>
   <script>
     const ask = (by) => fetch("/api/orders", { headers: { "X-Correlation-ID": by } });
     const askXHR = (by) => new Promise((resolve, reject) => {

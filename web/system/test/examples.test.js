@@ -45,6 +45,7 @@ for (const { name, button, endpoint } of examples) {
       LAKEPULSE_URL: lakepulse.origin,
       LAKEPULSE_API_KEY: await lakepulse.key(app),
       LAKEPULSE_APP: app,
+      DATABRICKS_APP_NAME: app, // forwarded identities are believed where the platform's proxy makes them
       LAKEPULSE_TRACKER: await lakepulse.tracker(),
     });
     resources.unshift(close);

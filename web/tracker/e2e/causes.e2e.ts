@@ -11,7 +11,7 @@ const SIZE = 16;
 // the answers start are interleaved. Besides, the page polls by itself.
 const PAGE = `
   <style>body { margin: 0; width: ${COLUMNS * SIZE}px; font-size: 0 } button { width: ${SIZE}px; height: ${SIZE}px; padding: 0; border: 0 }</style>
-  <script src="/lakepulse.js" data-interval="500"></script>
+  <script src="/lakepulse.js" data-interval="500" data-link="/api/"></script>
   <script>
     const get = (url) => new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
 import { minify } from 'terser';
 
-const LIMIT = 3000;
+const LIMIT = 3379; // 3.3 KiB
 const root = fileURLToPath(new URL('..', import.meta.url));
 const shared = { absWorkingDir: root, bundle: true, target: 'es2021', legalComments: 'none', logLevel: 'warning' };
 

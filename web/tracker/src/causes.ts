@@ -1,11 +1,16 @@
-// Which click a request was caused by. Only what is certain is said: a request belongs to a click when it is started by
-// the click's handlers, by promise continuations of theirs, or by what handles the answer to a request that belongs to
-// the click. A window of time would also take in whatever else the page does meanwhile, and pair it wrongly.
+// Which click a request was caused by, for the paths of our own origin that the page names (option `link`). Without them
+// the page's fetch and XMLHttpRequest are left alone: a header of ours turns a redirect to another origin into a
+// preflight, which that origin may refuse.
 //
-// While handlers run, and the promise continuations right after each of them, `window.event` is their event. Only
-// handlers inside shadow trees do not see it; and clicks made by a script have their continuations run when the script is
-// done, where whose they are cannot be told and `window.event` does not say.
+// Only what is certain is said: a request belongs to a click when it is started by the click's handlers, by promise
+// continuations of theirs, or by what handles the answer to a request that belongs to the click. A window of time would
+// also take in whatever else the page does meanwhile, and pair it wrongly.
+//
+// While handlers run, and the promise continuations right after each of them, the browser's current event is theirs.
+// Handlers inside shadow trees do not see it; and clicks made by a script have their continuations run when the script
+// is done, where whose they are cannot be told.
 
+import { attempt, options } from './config.js';
 import { request } from './delivery.js';
 import { session } from './session.js';
 
@@ -21,10 +26,13 @@ let continued: string | undefined;
 /** How many turns promise continuations get: one for each `await` and `then` between fetch and the code that uses it. */
 const TURNS = 30;
 
+/** The browser's own getter. A page may have a global of the name `event`, which says nothing of the current event. */
+const current = Object.getOwnPropertyDescriptor(window, 'event')?.get;
+
 /** The click or submit that what runs now belongs to. */
 export const cause = (): string | undefined => {
-  const event = window.event as (Event & Caused) | undefined;
-  return continued || (event && (event._lp || (event.target as Caused)._lpx));
+  const event = current?.call(window) as (Event & Caused) | undefined;
+  return continued || event?._lp || (event?.target as Caused | null | undefined)?._lpx;
 };
 
 const goOn = async (id: string): Promise<void> => {
@@ -33,32 +41,42 @@ const goOn = async (id: string): Promise<void> => {
   continued = undefined;
 };
 
-/** Names the cause, if it has one, to a request of our own origin, by `headers[set](name, value)`. */
+/**
+ * Names the interaction of its cause, by `headers[set](name, value)`, to a request whose path the page has named.
+ * Whatever fails in here leaves the request as it was.
+ */
 const mark = <S extends string>(
-  url: string,
-  headers: Record<S, (name: string, value: string) => void>,
+  target: unknown,
+  headersOf: () => Record<S, (name: string, value: string) => void>,
   set: S,
-): string | undefined => {
-  const id = cause();
-  if (!id || new URL(url, document.baseURI).origin !== origin) return;
-  headers[set]('X-Lakepulse-Interaction-Id', id);
-  headers[set]('X-Lakepulse-Session-Id', session.i);
-  return id;
-};
+): string | undefined =>
+  attempt(() => {
+    const id = cause();
+    if (!id || !new URL((target as Request).url || (target as string), document.baseURI).href.startsWith(location.origin + options.link)) return;
+    const headers = headersOf();
+    headers[set]('X-Lakepulse-Interaction-Id', id);
+    headers[set]('X-Lakepulse-Session-Id', session.i);
+    return id;
+  });
 
 export const watchRequests = (): void => {
-  window.fetch = async (input: RequestInfo | URL, init?: RequestInit) => {
-    const headers = new Headers(init?.headers || (input as Request).headers);
-    const id = mark((input as Request).url || (input as string), headers, 'set');
-    const response = await request(input, id ? { ...init, headers } : init);
-    if (id) goOn(id);
-    return response;
-  };
-
-  const { prototype } = XMLHttpRequest;
-  const open = prototype.open as (...args: unknown[]) => void;
-  prototype.open = function (this: XMLHttpRequest & Caused, ...args: unknown[]) {
-    open.apply(this, args);
-    this._lpx = mark(args[1] as string, this, 'setRequestHeader');
-  };
+  attempt(() => {
+    window.fetch = function (this: unknown, ...args) {
+      // A copy takes over all that the browser takes from the arguments, whatever their shape.
+      let copy: Request;
+      const id = mark(args[0], () => (copy = new Request(...args)).headers, 'set');
+      if (!id) return request.apply(this as Window, args);
+      const answer = request(copy!);
+      answer.then(() => goOn(id), () => {});
+      return answer;
+    };
+  });
+  attempt(() => {
+    const { prototype } = XMLHttpRequest;
+    const open = prototype.open as (...args: unknown[]) => void;
+    prototype.open = function (this: XMLHttpRequest & Caused, ...args: unknown[]) {
+      open.apply(this, args);
+      this._lpx = mark(args[1], () => this, 'setRequestHeader');
+    };
+  });
 };

@@ -12,18 +12,35 @@ export const options: Required<Pick<Options, Defaulted>> & Options = {
   debounce: 500,
 };
 
+/** What the user chose on this page: it holds also where the choice could not be stored. */
+let chosen: string | undefined;
+
+export const choose = (choice: '0' | '1'): void => {
+  attempt(() => (local[NAME] = chosen = choice)); // chosen first: storing may fail
+};
+
 /**
  * Whether anything may be collected now (0 and NaN are no): the user's own word counts first, in every tab at once, then
  * the page's, then the browser's.
  */
 export const enabled = (): number =>
   +(
+    chosen ??
     local[NAME] ??
     options.consent ??
     !(+navigator.doNotTrack! || (navigator as { globalPrivacyControl?: boolean }).globalPrivacyControl)
   );
 
 export const complain = (what: unknown): void => console.error('lakepulse', what);
+
+/** The result of the work, or nothing: what fails in here costs that one step. */
+export const attempt = <R>(work: () => R): R | undefined => {
+  try {
+    return work();
+  } catch {
+    return undefined;
+  }
+};
 
 /** The tracker never throws into the page: whatever goes wrong in here ends in the console. */
 export const guard =

@@ -19,11 +19,11 @@ const TIMEOUT = 15e3;
 export let request: typeof fetch;
 
 export const keepFetch = (): void => {
-  request = fetch.bind(window);
+  request = fetch;
 };
 
 /** Calls the API: `-events` or `/count`. */
-export const call = (path: string, init?: RequestInit): Promise<Response> => request(urlOf(path), init);
+export const call = (path: string, init?: RequestInit): Promise<Response> => request.call(window, urlOf(path), init);
 
 const urlOf = (path: string): string => options.endpoint + '/api/v1/metrics/usage' + path;
 
@@ -87,6 +87,7 @@ export const pause = (ms: number): Promise<void> => new Promise((resolve) => set
 
 /** The page may be gone in a moment: everything goes by beacon, and stays parked until a later page has the answer. */
 export const leave = (): void => {
+  if (!enabled()) return;
   for (const chunk of chunks([...queue])) {
     const sent = navigator.sendBeacon(urlOf('-events'), bodyOf(chunk));
     if (sent) session.p = session.d;

@@ -4,7 +4,7 @@
 // place in the session's count from the moment it is made, so what the server lacks can be named (`reconcile`).
 
 import { arrive, record, watch } from './capture.js';
-import { enabled, guard, options } from './config.js';
+import { attempt, choose, enabled, guard, options } from './config.js';
 import { keepFetch } from './delivery.js';
 import { begin } from './session.js';
 import { local, NAME, queue } from './store.js';
@@ -20,8 +20,8 @@ export const init = guard((given?: Options): void => {
   if (page.__lakepulse) return;
   page.__lakepulse = true;
   Object.assign(options, given);
-  begin();
   keepFetch();
+  begin();
   watch();
 });
 
@@ -30,15 +30,17 @@ export const track = guard(record) as (eventType: EventType, detail?: EventDetai
 
 /** Stops collecting in this browser, in every tab, and forgets what was not sent. */
 export const optOut = guard((): void => {
-  for (const key in local) if (key.startsWith(NAME)) delete local[key];
-  local[NAME] = '0';
   queue.clear();
+  attempt(() => {
+    for (const key in local) if (key.startsWith(NAME)) delete local[key];
+  });
+  choose('0');
   begin();
 });
 
 /** Takes an opt-out back, and the browser's Do Not Track for this site. */
 export const optIn = guard((): void => {
   const was = enabled();
-  local[NAME] = '1';
+  choose('1');
   if (!was) arrive();
 });

@@ -1,5 +1,5 @@
 // The plain script: the global `lakepulse`, started by its own tag unless that says `data-manual="true"`. Every option
-// but the functions is an attribute: `data-app-version="1.2"`, `data-batch="50"`, `data-ignore-requests="true"`.
+// but the functions is an attribute: `data-app-version="1.2"`, `data-batch="50"`, `data-link="/api/"`.
 
 import { flush, init, optIn, optOut, page, reconcile, track } from './index.js';
 

@@ -9,7 +9,7 @@
 // harmless, and nothing brings a lost event back.
 
 import { pageName } from './capture.js';
-import { complain, options } from './config.js';
+import { attempt, complain, options } from './config.js';
 import { call, chunks, deliver, pause } from './delivery.js';
 import { handOver, iso, now, session, timeOf, uuid } from './session.js';
 import { exclusively, full, local, NAME, EVENT, parked, queue, tab, type Entry } from './store.js';
@@ -21,7 +21,12 @@ let next: Promise<void> | undefined;
 
 /** Cuts by characters: half of a surrogate pair is no valid text. */
 export const cut = (text: string | undefined, length = 255): string | undefined =>
-  text && [...text].slice(0, length).join('');
+  text && [...`${text}`].slice(0, length).join('');
+
+/** What JSON has no word for is written as text: one odd value must not cost its event. */
+const plain = (_: string, value: unknown): unknown =>
+  typeof value === 'bigint' ? `${value}` : ((value as string | null)?.replace?.(/\p{Cs}/gu, '\ufffd') ?? value);
+
 
 /** Makes an event and queues it. */
 export const push = (type: EventType, detail: EventDetail, interaction?: string): void => {
@@ -41,7 +46,9 @@ export const push = (type: EventType, detail: EventDetail, interaction?: string)
     } as UsageEvent;
     const kept = options.before ? options.before(event) : event;
     if (!kept) return;
-    json = JSON.stringify({ ...kept, ...fixed });
+    // A circle in the metadata, say, costs the metadata.
+    const write = (more: object) => JSON.stringify({ ...kept, ...fixed, ...more }, plain);
+    json = attempt(() => write({})) || write({ metadata: undefined });
   } catch (error) {
     complain(error);
   }
@@ -53,12 +60,16 @@ export const push = (type: EventType, detail: EventDetail, interaction?: string)
   } else session.d++;
   // A page can still make events when it has handed over.
   if (tab[NAME]) handOver();
-  if (queue.size >= options.batch) flush();
+  if (queue.size >= options.batch && !rest) flush();
   else arm();
 };
 
+/** Milliseconds of rest while nobody answers: 0, or ever longer up to five minutes. */
+let rest = 0;
+
+/** The next sending, never at the same time in two tabs while nobody answers. */
 const arm = (): void => {
-  timer ||= setTimeout(flush, options.interval);
+  timer ||= setTimeout(flush, rest ? rest * (0.5 + Math.random() / 2) : options.interval);
 };
 
 const sendInTurn = async (entries: Entry[]): Promise<void> => {
@@ -70,13 +81,15 @@ const run = async (): Promise<void> => {
   timer = next = undefined;
   await sendInTurn([...queue]);
   await exclusively((lock) => lock && sendInTurn(parked()));
+  rest = 0;
 };
 
 /** Sends what waits. One at a time, and one more behind it for what came meanwhile. */
 export const flush = (): Promise<void> =>
   (next ||= running =
     running.then(run).catch((error) => {
-      complain(error);
+      if (!rest) complain(error); // once, when the server is lost
+      rest = Math.min(2 * (rest || options.interval), 3e5);
       arm();
     }));
 

@@ -6,7 +6,7 @@
 //                    with a space before it: of a page that is going to send it, unless that page died
 //   lakepulse        the user's choice: 0 opted out, 1 opted in
 
-import { options } from './config.js';
+import { enabled, options } from './config.js';
 import { now, session, timeOf } from './session.js';
 
 /** An event's id and its JSON. */
@@ -61,6 +61,7 @@ export const parked = (): Entry[] =>
  */
 export const park = (entries: Entry[], sent?: boolean): void => {
   entries.forEach(settle);
+  if (!enabled()) return;
   let room = options.capacity - parked().length;
   for (const [id, json] of entries) if ((room-- < 1 || full(local, EVENT + id, json)) && !sent) session.d++;
 };

@@ -58,8 +58,11 @@ export interface Options {
   capacity?: number;
   /** Milliseconds within which a repeat of the same type on the same element is no new event. Default 500. */
   debounce?: number;
-  /** Leave `fetch` and `XMLHttpRequest` as they are: requests then do not name the click that caused them. Default false. */
-  ignoreRequests?: boolean;
+  /**
+   * Requests to paths of the page's own origin that begin so name the click that caused them, by two headers: `'/api/'`.
+   * They must not redirect to another origin. Default none: `fetch` and `XMLHttpRequest` are left alone.
+   */
+  link?: string;
   /**
    * `false` (or 0): collect nothing until `optIn()`. `true` (or 1): collect also where the browser says Do Not Track or
    * Global Privacy Control. Default: collect unless the browser says so. `optOut()` and `optIn()` count before this.

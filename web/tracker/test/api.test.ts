@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { console_, drain, events, expectSilence, load, server, START, types } from './harness.js';
+import { drain, events, expectSilence, load, server, START, types } from './harness.js';
 
 const reconciled = async (lakepulse: Awaited<ReturnType<typeof load>>) => {
   const account = lakepulse.reconcile();
@@ -37,17 +37,23 @@ describe('track', () => {
     expect(types().filter((type) => type === 'query_executed')).toHaveLength(5);
   });
 
-  it('never throws: what cannot be sent is dropped and counted', async () => {
+  it('keeps the event when one value is odd, and leaves the value out or writes it as text', async () => {
     const lakepulse = await load();
     const loop: Record<string, unknown> = {};
     loop.self = loop;
+    const thrower = { get rows(): number { throw new Error('no'); } };
     lakepulse.track('query_executed', { metadata: loop });
+    lakepulse.track('query_executed', { metadata: thrower });
+    lakepulse.track('query_executed', { metadata: { rows: 12n, name: 'a\ud800' } });
     lakepulse.track('model_invoked', { page_name: 1 as unknown as string });
-    lakepulse.track('export_triggered');
+    lakepulse.track('export_triggered', null as unknown as undefined);
+    lakepulse.page({ path: '/users' } as unknown as string);
     await drain();
-    expect(types()).toEqual(['page_view', 'export_triggered']);
-    expect(server.batches[0]!.dropped).toBe(2);
-    expect(console_.error).toHaveBeenCalledTimes(2);
+    expect(types()).toEqual(['page_view', 'query_executed', 'query_executed', 'query_executed', 'model_invoked', 'export_triggered', 'page_view']);
+    expect(events().map(({ metadata }) => metadata)).toEqual([undefined, undefined, undefined, { rows: '12', name: 'a\ufffd' }, undefined, undefined, undefined]);
+    expect(events()[4]!.page_name).toBe('1');
+    expect(events()[6]!.page_name).toBe(events()[0]!.page_name);
+    expect(server.batches[0]!.dropped).toBe(0);
   });
 
   it('before init throws nothing', async () => {

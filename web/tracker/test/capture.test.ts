@@ -32,6 +32,13 @@ describe('clicks', () => {
     ['the text of a button by role', '<div role="button">Go</div>', 'div', 'div.Go'],
     ['the label of a button without text', '<button aria-label="Close"><svg></svg></button>', 'button', 'button.Close'],
     ['the name of an input', '<input type="checkbox" name="agree" value="secret">', 'input', 'input.agree'],
+    ['text before an id that a library made up', '<button id="radix-_r_3_-trigger-2">Open</button>', 'button', 'button.Open'],
+    ['text before an id that React made up', '<button id=":r5:">Open</button>', 'button', 'button.Open'],
+    ['an id that only looks a little so', '<button id="report">Open</button>', 'button', 'report'],
+    ['the text of a menu item by role', '<div role="menuitem">Delete</div>', 'div', 'div.Delete'],
+    ['the text of a radio item in a menu', '<div role="menuitemradio">Small</div>', 'div', 'div.Small'],
+    ['the text of a switch by role', '<span role="switch">Dark</span>', 'span', 'span.Dark'],
+    ['the title of a button without text', '<button title="Close"><svg></svg></button>', 'button', 'button.Close'],
     ['the nearest actionable ancestor', '<button id="outer"><b><i>x</i></b></button>', 'i', 'outer'],
     ['a marked element of any kind', '<div data-track-id="card"><p>long text</p></div>', 'p', 'card'],
   ])('name their element by %s', async (_, html, selector, name) => {
@@ -48,6 +55,15 @@ describe('clicks', () => {
     const [event] = await seen(lakepulse);
     expect([...event!.element_id!]).toHaveLength(100);
     expect(event!.element_id).toBe(`button.${'😀'.repeat(93)}`);
+  });
+
+  it('on elements of one name are each an event, repeats on one element are not', async () => {
+    on('<button>Delete</button>'.repeat(8));
+    for (const button of document.querySelectorAll('button')) {
+      button.dispatchEvent(new MouseEvent('click', { bubbles: true, composed: true }));
+      button.dispatchEvent(new MouseEvent('click', { bubbles: true, composed: true }));
+    }
+    expect((await seen(lakepulse)).map(({ element_id }) => element_id)).toEqual(Array(8).fill('button.Delete'));
   });
 
   it.each(['<p>text</p>', '<input type="text">', '<input type="password">', '<textarea></textarea>', '<select></select>', '<label>x</label>'])(
@@ -183,14 +199,35 @@ describe('page views', () => {
     expect((await seen(lakepulse)).map((event) => event.page_name)).toEqual(['/users', '/start']);
   });
 
+  it.each([
+    ['/%E5%AE%A2%E6%88%B7', '/客户'],
+    ['/app;jsessionid=SECRET/orders', '/app/orders'],
+    ['/start#/cb&access_token=SECRET', '/start#/cb'],
+    ['/start#/list?token=SECRET', '/start#/list'],
+    ['/100%', '/100%'],
+  ])('of %s are named %s', async (address, name) => {
+    history.replaceState(null, '', address);
+    await load();
+    await (await import('../src/index.js')).flush();
+    expect(events()[0]!.page_name).toBe(name);
+    history.replaceState(null, '', '/start');
+  });
+
   it('come from the Navigation API where there is one, and history stays as it is', async () => {
-    const navigation = new EventTarget();
+    const navigation = Object.assign(new EventTarget(), { currentEntry: {} });
     vi.stubGlobal('navigation', navigation);
     const { pushState } = history;
     lakepulse = await load();
     expect(history.pushState).toBe(pushState);
     history.pushState(null, '', '/users');
     navigation.dispatchEvent(new Event('currententrychange'));
+    expect((await seen(lakepulse)).map((event) => event.page_name)).toEqual(['/users']);
+  });
+
+  it('come from history where the page has a global named navigation', async () => {
+    vi.stubGlobal('navigation', { open: true });
+    lakepulse = await load();
+    history.pushState(null, '', '/users');
     expect((await seen(lakepulse)).map((event) => event.page_name)).toEqual(['/users']);
   });
 

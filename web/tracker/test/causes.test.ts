@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { events, load, server } from './harness.js';
+import { events, load, server, types } from './harness.js';
 
 const ID = 'X-Lakepulse-Interaction-Id';
 
@@ -7,12 +7,18 @@ const turns = async (): Promise<void> => {
   for (let turn = 0; turn < 100; turn++) await null;
 };
 
+/** The browser's getter of the current event, which the tracker takes when it is loaded. */
+let current: Event | undefined;
+Object.defineProperty(window, 'event', { configurable: true, get: () => current });
+
 /** Dispatches as browsers do: while handlers run, the event is the window's. */
 const dispatch = (target: EventTarget, event: Event): (() => void) => {
-  const before = window.event;
-  vi.stubGlobal('event', event);
+  const before = current;
+  current = event;
   target.dispatchEvent(event);
-  return () => vi.stubGlobal('event', before);
+  return () => {
+    current = before;
+  };
 };
 
 /** By a person: promise continuations run before the next handler, the event still being the window's. */
@@ -38,7 +44,7 @@ let lakepulse: Awaited<ReturnType<typeof load>>;
 
 beforeEach(async () => {
   document.body.innerHTML = '<button id="a">a</button><button id="b">b</button><form id="f"></form>';
-  lakepulse = await load();
+  lakepulse = await load({ link: '/' });
 });
 
 describe('a request', () => {
@@ -105,22 +111,55 @@ describe('a request', () => {
     expect(server.page[0]!.headers.get(ID)).toBeNull();
   });
 
-  it('fails as it would without us', async () => {
-    await expect(fetch('http://[', {})).resolves.toBeDefined(); // our fake takes anything; nothing is parsed without a cause
-    let failed: unknown;
-    handle('#a', () => fetch('http://[').catch((error: unknown) => (failed = error)));
+  it('that the browser refuses reaches it as it was', async () => {
+    handle('#a', () => fetch('http://[', { method: 'PUT' }));
     await click('#a');
-    expect(failed).toBeInstanceOf(TypeError);
+    expect(server.page).toEqual([{ url: 'http://[', method: 'PUT', headers: new Headers() }]);
   });
 
-  it('is not marked when that is switched off', async () => {
-    const native = window.fetch;
-    await load({ ignoreRequests: true });
-    expect(window.fetch).not.toBe(native);
-    const { fetch: plain } = window;
-    handle('#a', () => plain('/api/a'));
+  it('keeps what a Request given as options says', async () => {
+    handle('#a', () => fetch('/api/a', new Request('/other', { method: 'DELETE' })));
     await click('#a');
-    expect(cause('/api/a')).toBeNull();
+    expect(server.page[0]!.method).toBe('DELETE');
+    expect(cause('/api/a')).not.toBeNull();
+  });
+
+  it('of a path the page has not named is left alone, and so is everything without named paths', async () => {
+    await load({ link: '/api/' });
+    handle('#a', () => Promise.all([fetch('/other'), fetch('/api/a')]));
+    await click('#a');
+    expect(cause('/other')).toBeNull();
+    expect(cause('/api/a')).not.toBeNull();
+
+    const fresh = await load(null);
+    const { fetch: native, XMLHttpRequest: xhr } = window;
+    const { open } = xhr.prototype;
+    fresh.init();
+    expect(window.fetch).toBe(native);
+    expect(xhr.prototype.open).toBe(open);
+  });
+
+  it('of a page with a global named event works, and the page view is recorded', async () => {
+    const before = Object.getOwnPropertyDescriptor(window, 'event')!;
+    Object.defineProperty(window, 'event', { configurable: true, value: { title: 'x' } });
+    const fresh = await load({ link: '/' });
+    await fetch('/api/a');
+    new XMLHttpRequest().open('GET', '/api/x');
+    Object.defineProperty(window, 'event', before);
+    await fresh.flush();
+    expect(server.page).toHaveLength(1);
+    expect(types()).toEqual(['page_view']);
+  });
+
+  it('of a page whose fetch cannot be replaced is as before, and the rest is installed', async () => {
+    const fresh = await load(null);
+    const native = window.fetch;
+    Object.defineProperty(window, 'fetch', { configurable: true, writable: false, value: native });
+    fresh.init({ link: '/' });
+    expect(window.fetch).toBe(native);
+    Object.defineProperty(window, 'fetch', { configurable: true, writable: true, value: native });
+    await fresh.flush();
+    expect(types()).toEqual(['page_view']);
   });
 
   it('is not marked after an opt-out', async () => {

@@ -119,7 +119,20 @@ describe('retries', () => {
     expect(stored().map((entry) => entry.parked)).toEqual([true]);
   });
 
+  it('rests for longer and longer while nobody answers, and says so once', async () => {
+    server.otherwise = 'network error';
+    await load();
+    await advance(10 * 3_600_000);
+    expect(console_.error).toHaveBeenCalledTimes(1);
+    expect(server.batches.length).toBeGreaterThan(3 * 100); // three attempts each, every five minutes at the least
+    expect(server.batches.length).toBeLessThan(3 * 270); // and every two and a half at the most
+    server.otherwise = {};
+    await advance(300_000);
+    expect(stored()).toEqual([]);
+  });
+
   it('tries the parked batch again with the next flush', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
     server.otherwise = 'network error';
     const lakepulse = await load();
     void lakepulse.flush();

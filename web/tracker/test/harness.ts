@@ -28,7 +28,7 @@ export const server = {
   /** Questions for the count. */
   questions: [] as URL[],
   /** Requests of the page itself, with their headers. */
-  page: [] as { url: string; headers: Headers }[],
+  page: [] as { url: string; method: string; headers: Headers }[],
   beaconAccepted: true,
 };
 
@@ -61,9 +61,17 @@ const fakeFetch = vi.fn(async (input: RequestInfo | URL, init?: RequestInit): Pr
     server.questions.push(new URL(url, location.href));
     return typeof server.count === 'number' ? respond({ status: 200, body: { count: server.count } }) : respond(server.count);
   }
-  server.page.push({ url, headers: new Headers(init?.headers) });
+  server.page.push({ url, method: init?.method ?? (input as Request).method, headers: new Headers(init?.headers ?? (input as Request).headers) });
   return respond({ status: 200 });
 });
+
+/** As in a page: addresses are relative to it. Node's own takes absolute ones only. */
+class PageRequest extends Request {
+  constructor(input: RequestInfo | URL, init?: RequestInit) {
+    super(typeof input === 'string' ? new URL(input, document.baseURI) : input, init);
+  }
+}
+window.Request = PageRequest;
 
 /** The page is gone: its timers, listeners and patches too; storage stays. */
 export const unload = (): void => {
