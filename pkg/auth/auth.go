@@ -25,6 +25,7 @@ type Caller struct {
 	Kind   Kind
 	UserID string // userName of a user, application id of a service principal; "" for an app
 	App    string // the app of the key; for a service principal the one it was allow-listed for, or ""
+	KeyID  string // the public part of the key, of a KindApp
 	Admin  bool
 	Groups []string // display names of a user's groups, as the workspace spells them
 	// ReadableApps are the apps whose numbers a user may read who is no
@@ -137,7 +138,7 @@ func appCaller(keys KeyVerifier, plain string) (Caller, error) {
 	if err != nil {
 		return Caller{}, err
 	}
-	return Caller{Kind: KindApp, App: key.App}, nil
+	return Caller{Kind: KindApp, App: key.App, KeyID: key.ID}, nil
 }
 
 func unavailable(cause error) error {

@@ -62,7 +62,7 @@ func TestDatabricksCallers(t *testing.T) {
 	t.Parallel()
 	ada := Caller{Kind: KindUser, UserID: "ada@example.com", Admin: true}
 	bob := Caller{Kind: KindUser, UserID: "bob@example.com"}
-	shop := Caller{Kind: KindApp, App: "shop"}
+	shop := Caller{Kind: KindApp, App: "shop", KeyID: "aaaaaaaaaaaa"}
 	service := Caller{Kind: KindService, UserID: principal, App: "billing"}
 	cases := []struct {
 		name    string

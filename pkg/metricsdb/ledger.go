@@ -26,6 +26,23 @@ ON CONFLICT DO NOTHING`, ids, r.At, r.Source, apps, kinds, outcomes, reasons, co
 	if err != nil {
 		return fmt.Errorf("store ledger report: %w", err)
 	}
+	return storeKeyUses(ctx, db, r.KeyUses)
+}
+
+// storeKeyUses notes when API keys were last used. Keys that are gone are left out.
+func storeKeyUses(ctx context.Context, db DB, uses map[string]time.Time) error {
+	if len(uses) == 0 {
+		return nil
+	}
+	ids, times := make([]string, 0, len(uses)), make([]time.Time, 0, len(uses))
+	for id, at := range uses {
+		ids, times = append(ids, id), append(times, at)
+	}
+	_, err := db.Exec(ctx, `
+UPDATE api_keys AS k SET last_used_at = u.at FROM unnest($1::text[], $2::timestamptz[]) AS u(id, at) WHERE k.key_id = u.id`, ids, times)
+	if err != nil {
+		return fmt.Errorf("store the last use of keys: %w", err)
+	}
 	return nil
 }
 

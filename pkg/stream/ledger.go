@@ -53,6 +53,8 @@ type LedgerReport struct {
 	At      time.Time     `json:"at"`
 	Source  string        `json:"source"` // role/instance
 	Entries []LedgerEntry `json:"entries"`
+	// KeyUses says when API keys were last used, by the id of the key.
+	KeyUses map[string]time.Time `json:"key_uses,omitempty"`
 }
 
 // PublishLedger puts a report onto the log.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -28,7 +29,8 @@ type ledger struct {
 	log      *slog.Logger
 	mu       sync.Mutex
 	counts   map[stream.LedgerEntry]int64 // Events is 0 in the key
-	pending  *stream.LedgerReport         // taken, not yet through; the loop's own
+	keyUses  map[string]time.Time
+	pending  *stream.LedgerReport // taken, not yet through; the loop's own
 	quit     chan struct{}
 	finished chan struct{}
 }
@@ -36,7 +38,7 @@ type ledger struct {
 func newLedger(report reporter, cfg Config, now func() time.Time, log *slog.Logger) *ledger {
 	return &ledger{
 		report: report, source: cfg.Instance, every: cfg.LedgerEvery, now: now, log: log,
-		counts: map[stream.LedgerEntry]int64{}, quit: make(chan struct{}), finished: make(chan struct{}),
+		counts: map[stream.LedgerEntry]int64{}, keyUses: map[string]time.Time{}, quit: make(chan struct{}), finished: make(chan struct{}),
 	}
 }
 
@@ -49,6 +51,16 @@ func (l *ledger) add(e stream.LedgerEntry) {
 		e.App = ""
 	}
 	l.counts[e] = stream.AddCounts(l.counts[e], n)
+}
+
+// use notes that an API key was used. There are as many as administrators have made.
+func (l *ledger) use(keyID string, at time.Time) {
+	if keyID == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keyUses[keyID] = at
 }
 
 func (l *ledger) start() {
@@ -100,7 +112,7 @@ func (l *ledger) flush(ctx context.Context) {
 func (l *ledger) take() *stream.LedgerReport {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.counts) == 0 {
+	if len(l.counts)+len(l.keyUses) == 0 {
 		return nil
 	}
 	r := &stream.LedgerReport{ID: event.NewID(), At: l.now().UTC(), Source: l.source}
@@ -108,6 +120,10 @@ func (l *ledger) take() *stream.LedgerReport {
 		e.Events = n
 		r.Entries = append(r.Entries, e)
 	}
+	if len(l.keyUses) > 0 {
+		r.KeyUses = maps.Clone(l.keyUses)
+	}
 	clear(l.counts)
+	clear(l.keyUses)
 	return r
 }

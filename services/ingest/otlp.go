@@ -90,6 +90,7 @@ func (s *Service) decodeTraces(r *http.Request) (traces, error) {
 func (s *Service) takeTraces(w http.ResponseWriter, r *http.Request, caller auth.Caller, req traces) error {
 	const shown = 5 // reasons; a bad exporter has the same for all spans
 	in := newIntake(s, event.KindPerformance, 0)
+	s.ledger.use(caller.KeyID, in.received)
 	var reasons []string
 	refuse := func(sp *span, reason string) {
 		if len(reasons) < shown {

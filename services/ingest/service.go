@@ -152,6 +152,7 @@ func batchTooLarge(n int) error {
 // takeEvents checks the events of a request and publishes those that are valid.
 func takeEvents[E any, P pointer[E]](ctx context.Context, s *Service, k kindOf[E], caller auth.Caller, env envelope[E]) (answer, error) {
 	in := newIntake(s, k.kind, env.dropped)
+	s.ledger.use(caller.KeyID, in.received)
 	for i := range env.events {
 		e := P(&env.events[i])
 		if err := in.check(caller, e, env.faults[i]); err != nil {
