@@ -28,7 +28,7 @@ func TestDev(t *testing.T) {
 		{name: "unless it is too long to store", headers: map[string]string{HeaderEmail: strings.Repeat("x", 256)},
 			want: Caller{Kind: KindUser, UserID: DevUser, Admin: true}},
 		{name: "a key is its app, without rights", headers: map[string]string{HeaderKey: goodKey},
-			want: Caller{Kind: KindApp, App: "shop"}},
+			want: Caller{Kind: KindApp, App: "shop", KeyID: "aaaaaaaaaaaa"}},
 		{name: "a bad key is refused", headers: map[string]string{HeaderKey: "lp_bad"}, code: fault.Unauthenticated},
 	}
 	for _, c := range cases {
